@@ -1,0 +1,1 @@
+"""How a model speaks. Each engine imports its heavy library inside itself."""
