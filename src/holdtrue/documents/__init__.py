@@ -1,0 +1,1 @@
+"""What people read. Presentation only: everything shown was computed by an earlier stage."""
