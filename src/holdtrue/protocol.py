@@ -78,7 +78,11 @@ class Phase(StrictModel):
 
 
 class Protocol(StrictModel):
-    """A way of anchoring. ``window`` is how many past messages stay in the history."""
+    """A way of anchoring. ``window`` is how many past messages stay in the history.
+
+    ``phases_from`` in a file names another protocol whose phases are taken over, so that two ways
+    of anchoring ask the same questions; a loaded protocol holds its phases itself.
+    """
 
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)] = 1
     name: Name
@@ -87,10 +91,15 @@ class Protocol(StrictModel):
     reminders: tuple[Reminder, ...] = ()
     window: Annotated[int, Field(ge=0, le=10_000)] = 6
     sampling: Sampling = Sampling()
-    phases: Annotated[tuple[Phase, ...], Field(min_length=1)]
+    phases_from: Name | None = None
+    phases: tuple[Phase, ...] = ()
 
     @model_validator(mode="after")
     def _phases_are_ordered(self) -> Protocol:
+        if bool(self.phases) == bool(self.phases_from):
+            raise ValueError("give either [[phases]] or phases_from")
+        if self.phases_from:
+            return self
         names = [phase.name for phase in self.phases]
         if len(set(names)) < len(names):
             raise ValueError("two phases have one name")
@@ -121,14 +130,35 @@ def load_protocol(reference: str, folders: tuple[Path, ...] = ()) -> Protocol:
     """The protocol at a path, or of a name in ``folders`` or among the built-in ones.
 
     The template is rendered once with a stand-in persona, so that a mistake shows at once.
+    Raises ConfigError naming the file.
     """
     path = find_data(reference, "protocols", folders)
     protocol = load_toml(path, Protocol)
+    if protocol.phases_from:
+        other = load_toml(find_data(protocol.phases_from, "protocols", folders), Protocol)
+        if other.phases_from:
+            raise ConfigError(
+                f"phases_from: {other.name} has no phases of its own",
+                where=str(path),
+                remedy=f"Name {other.phases_from!r} instead.",
+            )
+        protocol = protocol.model_copy(update={"phases": other.phases, "phases_from": None})
     try:
-        render_system(protocol, Persona(name="Probe"), protocol.phases[0], session=1)
+        _check_templates(protocol)
     except ConfigError as error:
         raise ConfigError(error.message, where=str(path), remedy=error.remedy) from None
     return protocol
+
+
+def _check_templates(protocol: Protocol) -> None:
+    """Render every template once. Raises ConfigError for the first that does not."""
+    probe = Persona(name="Probe")
+    render_system(protocol, probe, protocol.phases[0], session=1)
+    prompts = [
+        text for phase in protocol.phases for prompt in phase.flow for text in prompt.phrasings
+    ]
+    for text in [*prompts, *(reminder.text for reminder in protocol.reminders)]:
+        render_text(text, probe)
 
 
 def draw_phrasings(phase: Phase, rng: np.random.Generator) -> tuple[str, ...]:

@@ -1,0 +1,261 @@
+"""Run folder: the configuration, journal and log of one run, and where its transcripts are.
+
+The journal holds every finished turn before the next is asked for. A run is resumed from it, and
+only under the configuration that it began with.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from pydantic import ValidationError
+
+from holdtrue.errors import WorkspaceError
+from holdtrue.files import write_atomic
+from holdtrue.session import SessionPlan
+from holdtrue.transcript import Transcript, Turn, read_transcript, to_json
+
+CONFIG = "config.json"
+JOURNAL = "journal.jsonl"
+LOG = "engine.log"
+RUNS = "runs"
+FREE_KEYS = frozenset({"created", "command", "versions", "run_id"})
+MAX_CONFIG_BYTES = 20_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run: its ``folder`` (``OUT/runs/ID``), the ``out`` folder of its documents, ``config``.
+
+    ``config`` is plain JSON; what it means is for the stage that wrote it.
+    """
+
+    folder: Path
+    out: Path
+    config: Mapping[str, Any]
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def log_path(self) -> Path:
+        return self.folder / LOG
+
+    @property
+    def label(self) -> str:
+        return str(self.config["label"])
+
+    @property
+    def transcripts_folder(self) -> Path:
+        return self.out / f"{self.label}-session-transcripts"
+
+    def transcript_path(self, number: int) -> Path:
+        """Where session ``number`` is stored."""
+        return self.transcripts_folder / f"{self.label}-session-{number:03d}.json"
+
+    def store(self, transcript: Transcript) -> Path:
+        """Write a session's transcript, finished or failed."""
+        return write_atomic(self.transcript_path(transcript.session or 0), to_json(transcript))
+
+    def transcripts(self) -> list[Transcript]:
+        """The stored sessions of this run, by number. Raises TranscriptError for a bad file."""
+        first = int(self.config["first_session"])
+        last = first + int(self.config["budget"])
+        paths = [self.transcript_path(number) for number in range(first, last)]
+        return [read_transcript(path) for path in paths if path.is_file()]
+
+    def finished_turns(self) -> dict[int, tuple[Turn, ...]]:
+        """Turns by session number, as the journal has them; a torn last line is dropped."""
+        return read_journal(self.folder / JOURNAL)
+
+    def write_json(self, name: str, value: Any) -> Path:
+        """Store a JSON value beside the journal."""
+        return write_atomic(self.folder / name, json.dumps(value, ensure_ascii=False, indent=1))
+
+    def read_json(self, name: str) -> Any:
+        """A value stored by ``write_json``, None where there is none."""
+        path = self.folder / name
+        return _read_json(path) if path.is_file() else None
+
+
+def config_digest(config: Mapping[str, Any]) -> str:
+    """Hash of what decides a run's results (sha256, 16 hex digits)."""
+    kept = {key: value for key, value in config.items() if key not in FREE_KEYS}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def create_run(out: Path, config: Mapping[str, Any]) -> Run:
+    """Make the run's folder and write its configuration.
+
+    Raises WorkspaceError when a session of that label and number is already there, or the folder
+    cannot be written.
+    """
+    run_id = str(config["run_id"])
+    folder = out / RUNS / run_id
+    try:
+        folder.mkdir(parents=True)
+    except FileExistsError:
+        raise WorkspaceError(
+            f"a run {run_id} is already there",
+            where=str(out),
+            remedy="Resume it with --resume, or name another --out.",
+        ) from None
+    except OSError as error:
+        raise WorkspaceError(
+            f"cannot be written: {error.strerror}",
+            where=str(folder),
+            remedy="Name a folder that you may write to with --out.",
+        ) from None
+    run = Run(folder, out, dict(config))
+    first = int(config["first_session"])
+    taken = [n for n in used_numbers(out, run.label) if n >= first]
+    if taken:
+        folder.rmdir()
+        raise WorkspaceError(
+            f"session {min(taken):03d} of label {run.label!r} is already there",
+            where=str(run.transcripts_folder),
+            remedy=f"Use --session {max(taken) + 1:03d}, another --label or another --out.",
+        )
+    run.write_json(CONFIG, {"digest": config_digest(config), **config})
+    return run
+
+
+def used_numbers(out: Path, label: str) -> list[int]:
+    """The session numbers of ``label`` that are stored under ``out``, ascending."""
+    folder = out / f"{label}-session-transcripts"
+    prefix = f"{label}-session-"
+    names = [path.stem.removeprefix(prefix) for path in folder.glob(f"{prefix}*.json")]
+    return sorted(int(name) for name in names if name.isdigit())
+
+
+def open_run(path: Path) -> Run:
+    """The run at a run folder, or the newest run of an output folder.
+
+    Raises WorkspaceError when there is none, or its configuration was changed or is damaged.
+    """
+    folder = path
+    if not (folder / CONFIG).is_file():
+        found = sorted((path / RUNS).glob(f"*/{CONFIG}"))
+        if not found:
+            raise WorkspaceError(
+                "no run is here",
+                where=str(path),
+                remedy="Name a folder under runs/, or the --out folder of a test.",
+            )
+        folder = found[-1].parent
+    config = _read_json(folder / CONFIG)
+    if not isinstance(config, dict) or not {"label", "first_session", "budget"} <= set(config):
+        raise WorkspaceError("not a run's configuration", where=str(folder / CONFIG))
+    digest = config.pop("digest", None)
+    if digest != config_digest(config):
+        raise WorkspaceError(
+            "the configuration does not fit its digest: it was changed after the run began",
+            where=str(folder / CONFIG),
+            remedy="Restore the file, or start a new run.",
+        )
+    _check_names(config, folder)
+    return Run(folder, folder.parent.parent, config)
+
+
+def _check_names(config: Mapping[str, Any], folder: Path) -> None:
+    """A label from a stranger's run must not lead out of the folder."""
+    label = config["label"]
+    numbers = (config["first_session"], config["budget"])
+    safe = isinstance(label, str) and label == os.path.basename(label) and label not in ("", "..")
+    sane = all(isinstance(n, int) and 0 <= n <= 1_000_000 for n in numbers)
+    if not safe or not sane:
+        raise WorkspaceError("label or numbers are not usable", where=str(folder / CONFIG))
+
+
+def differing_keys(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """The configuration keys by which two runs differ in what decides their results."""
+    keys = sorted((set(old) | set(new)) - FREE_KEYS)
+    return [key for key in keys if old.get(key) != new.get(key)]
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise WorkspaceError("too large to be ours", where=str(path))
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise WorkspaceError(f"cannot be read: {error}", where=str(path)) from None
+
+
+class Journal:
+    """Appends finished turns to a run's journal, each flushed to disk before it returns."""
+
+    def __init__(self, run: Run) -> None:
+        self.path = run.folder / JOURNAL
+
+    def __enter__(self) -> Self:
+        try:
+            _drop_torn_line(self.path)
+            self._file = open(self.path, "ab")
+        except OSError as error:
+            raise self._failed(error) from None
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def turn(self, plan: SessionPlan, turn: Turn) -> None:
+        """Record one finished turn."""
+        body = {"session": plan.number, "turn": turn.model_dump(mode="json", exclude_none=True)}
+        try:
+            self._file.write(json.dumps(body, ensure_ascii=False).encode() + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise self._failed(error) from None
+
+    def _failed(self, error: OSError) -> WorkspaceError:
+        return WorkspaceError(
+            f"the journal cannot be written: {error.strerror}",
+            where=str(self.path),
+            remedy="Free some space, then go on with --resume.",
+        )
+
+
+def read_journal(path: Path) -> dict[int, tuple[Turn, ...]]:
+    """Turns by session number. A last line without its line feed was torn and is dropped.
+
+    Raises WorkspaceError naming the line when any other line is damaged.
+    """
+    if not path.is_file():
+        return {}
+    found: dict[int, list[Turn]] = {}
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines[:-1], start=1):
+        try:
+            body = json.loads(line)
+            turns = found.setdefault(int(body["session"]), [])
+            turn = Turn.model_validate(body["turn"])
+        except (ValueError, KeyError, TypeError, ValidationError, RecursionError):
+            raise WorkspaceError("damaged journal line", where=f"{path}, line {number}") from None
+        if turn.index == len(turns) + 1:
+            turns.append(turn)
+    return {session: tuple(turns) for session, turns in found.items()}
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off what a kill left after the last line feed."""
+    if not path.exists():
+        return
+    data = path.read_bytes()
+    keep = data.rfind(b"\n") + 1
+    if keep < len(data):
+        os.truncate(path, keep)
