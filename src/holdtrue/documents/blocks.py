@@ -1,0 +1,169 @@
+"""What a document is made of: sections of blocks, rendered to Markdown and to HTML alike.
+
+A block holds values that are ready to be read; it knows nothing of models or statistics. Text in
+a block is plain and hostile: each renderer escapes it for its own medium.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Tone = Literal["good", "bad", "open", "warn", "plain"]
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A value to be copied exactly: a name, hash, file or command."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strong:
+    """Words that carry the point of a sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A decision in one or two words, such as *met*; ``tone`` colours it where there is colour."""
+
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A file beside the document, by its relative name."""
+
+    text: str
+    href: str
+
+
+Run = str | Code | Strong | Tag | Link
+Inline = Run | tuple[Run, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Paragraph:
+    text: Inline
+
+
+@dataclass(frozen=True, slots=True)
+class Bullets:
+    items: tuple[Inline, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Names with values, as in a set-up."""
+
+    pairs: tuple[tuple[str, Inline], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the reader must not miss."""
+
+    text: Inline
+    tone: Tone = "warn"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows under headers. ``numeric`` are the columns (from 0) that align to the right."""
+
+    headers: tuple[str, ...]
+    rows: tuple[tuple[Inline, ...], ...]
+    caption: str
+    numeric: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A drawing with what it shows in words and in numbers.
+
+    ``name`` is its file name without ending; ``svg`` is one self-contained element without
+    scripts; ``alt`` says in a sentence what is to be seen; ``table`` holds the same numbers.
+    """
+
+    name: str
+    svg: str
+    caption: str
+    alt: str
+    table: Table
+    png: bytes = field(default=b"", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionAnswer:
+    """A question that a document answers, or says is open."""
+
+    question: str
+    answer: Inline
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, slots=True)
+class Questions:
+    items: tuple[QuestionAnswer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transcripts:
+    """The transcripts of a document, drawn by the page's script from ``data``.
+
+    ``data`` is the plain JSON value made by ``transcript_data``. Markdown shows ``table``.
+    """
+
+    data: dict[str, Any]
+    table: Table
+
+
+Block = Paragraph | Bullets | Facts | Notice | Table | Figure | Questions | Transcripts
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading with its blocks; ``anchor`` is unique in its document."""
+
+    title: str
+    anchor: str
+    blocks: tuple[Block, ...]
+    lead: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole document. ``answer`` is the one sentence that it opens with.
+
+    ``outcome`` names the result, ``sureness`` says how sure it is, ``facts`` are the few that
+    stand at the top, ``meaning`` and ``next_step`` what follows from the result.
+    """
+
+    kind: str
+    title: str
+    subtitle: str
+    answer: str
+    outcome: Tag
+    sureness: str
+    sections: tuple[Section, ...]
+    meaning: str = ""
+    next_step: str = ""
+    mark: str = ""
+    facts: tuple[tuple[str, str], ...] = ()
+
+
+def plain(text: Inline) -> str:
+    """The words alone, for measuring, terminals and tests."""
+    if isinstance(text, tuple):
+        return "".join(plain(run) for run in text)
+    return text if isinstance(text, str) else text.text
+
+
+def figures_of(sections: Sequence[Section]) -> list[Figure]:
+    """Every figure of a document, in the order of reading."""
+    return [block for section in sections for block in section.blocks if isinstance(block, Figure)]
