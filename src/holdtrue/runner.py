@@ -6,7 +6,7 @@ It neither scores nor decides; the capacity test says how many sessions it wants
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 
 from holdtrue.engines.base import Engine
 from holdtrue.session import SessionPlan, run_session
@@ -22,7 +22,7 @@ async def run_sessions(
     in_flight: int | None = None,
     finished: Mapping[int, tuple[Turn, ...]] | None = None,
     on_turn: OnTurn | None = None,
-) -> AsyncIterator[Transcript]:
+) -> AsyncGenerator[Transcript, None]:
     """Yield the transcripts of ``plans`` in their order, with ``in_flight`` running at once.
 
     ``in_flight`` defaults to the engine's concurrency and may reach ahead of what was yielded;

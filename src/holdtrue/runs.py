@@ -50,6 +50,10 @@ class Run:
         return self.folder / LOG
 
     @property
+    def journal_path(self) -> Path:
+        return self.folder / JOURNAL
+
+    @property
     def label(self) -> str:
         return str(self.config["label"])
 
@@ -74,7 +78,7 @@ class Run:
 
     def finished_turns(self) -> dict[int, tuple[Turn, ...]]:
         """Turns by session number, as the journal has them; a torn last line is dropped."""
-        return read_journal(self.folder / JOURNAL)
+        return read_journal(self.journal_path)
 
     def write_json(self, name: str, value: Any) -> Path:
         """Store a JSON value beside the journal."""
@@ -191,10 +195,10 @@ def _read_json(path: Path) -> Any:
 
 
 class Journal:
-    """Appends finished turns to a run's journal, each flushed to disk before it returns."""
+    """Appends finished turns to the file at ``path``, each flushed to disk before it returns."""
 
-    def __init__(self, run: Run) -> None:
-        self.path = run.folder / JOURNAL
+    def __init__(self, path: Path) -> None:
+        self.path = path
 
     def __enter__(self) -> Self:
         try:

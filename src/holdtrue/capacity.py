@@ -1,0 +1,265 @@
+"""The capacity test: sessions in batches, a look at the evidence after each, stop when decided.
+
+It joins engine, runner, scoring and verdict. It writes no
+document and prints nothing; an observer is told what happens.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from holdtrue.baseline import Baseline
+from holdtrue.engines.base import Engine, EngineOptions
+from holdtrue.engines.preflight import Plan, Preflight, run_preflight
+from holdtrue.engines.registry import open_engine
+from holdtrue.runconfig import RunConfig, read_config
+from holdtrue.runner import run_sessions
+from holdtrue.runs import Journal, Run
+from holdtrue.scoring.measures import ScoredSession
+from holdtrue.scoring.score import score_transcript
+from holdtrue.session import SessionPlan
+from holdtrue.transcript import Status, Transcript, Turn
+from holdtrue.verdict import Verdict, decide
+
+FAILED_SHARE = 0.10
+PREFLIGHT = "preflight.json"
+RESOURCES = "resources.json"
+VERDICT = "verdict.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a run took: wall seconds of generation, tokens, and the process's peak memory."""
+
+    seconds: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    peak_bytes: int | None = None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """Completion tokens per wall second, all conversations together; None without either."""
+        if not self.seconds or not self.completion_tokens:
+            return None
+        return self.completion_tokens / self.seconds
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """A run with everything computed of it: what documents are written from.
+
+    ``stopped`` says why a run ended before a verdict or its budget, None otherwise.
+    """
+
+    run: Run
+    config: RunConfig
+    sessions: tuple[ScoredSession, ...]
+    verdict: Verdict
+    preflight: dict[str, Any] | None = None
+    resources: Resources = field(default_factory=Resources)
+    stopped: str | None = None
+
+    @property
+    def baseline(self) -> Baseline | None:
+        return self.config.baseline
+
+
+class Observer:
+    """Is told what happens in a run. This one keeps silent; the command line's shows progress."""
+
+    def preflight(self, facts: Preflight) -> None:
+        """The model is loaded and has spoken."""
+
+    def turn(self, plan: SessionPlan, turn: Turn) -> None:
+        """A reply has come and is on disk."""
+
+    def session(self, transcript: Transcript) -> None:
+        """A session has ended and is on disk."""
+
+    def look(self, verdict: Verdict) -> None:
+        """The evidence was looked at after a batch."""
+
+
+async def run_capacity(
+    config: RunConfig,
+    run: Run,
+    options: EngineOptions,
+    observer: Observer | None = None,
+) -> RunRecord:
+    """Run the sessions that are still missing, until the verdict is decided or the budget spent.
+
+    Sessions and turns that ``run`` already holds are not asked for again, so this is also how a
+    run is resumed. Raises EngineError when the model cannot be loaded, WorkspaceError when the
+    run folder cannot be written.
+    """
+    watcher = observer or Observer()
+    scored = [scored_session(transcript) for transcript in _prefix(run, config)]
+    verdict = judge_sessions(scored, config)
+    before = _stored_resources(run)
+    stopped = None
+    if not _is_over(scored, verdict, config):
+        async with open_engine(config.model, options) as engine:
+            facts = await run_preflight(engine, _expected(config))
+            run.write_json(PREFLIGHT, facts.as_dict())
+            watcher.preflight(facts)
+            clock = _Clock(run, before)
+            with Journal(run.journal_path) as journal:
+                async with aclosing(
+                    _sessions(config, run, engine, len(scored), journal, watcher)
+                ) as stream:
+                    async for transcript in stream:
+                        run.store(transcript)
+                        scored.append(scored_session(transcript))
+                        watcher.session(transcript)
+                        clock.add(transcript)
+                        if len(scored) % config.batch and len(scored) < config.budget:
+                            continue
+                        verdict = judge_sessions(scored, config)
+                        watcher.look(verdict)
+                        stopped = _too_many_failures(scored, config)
+                        if stopped or _is_over(scored, verdict, config):
+                            break
+    run.write_json(VERDICT, verdict.as_dict())
+    return RunRecord(
+        run=run,
+        config=config,
+        sessions=tuple(scored),
+        verdict=verdict,
+        preflight=run.read_json(PREFLIGHT),
+        resources=_stored_resources(run),
+        stopped=stopped,
+    )
+
+
+def load_record(run: Run) -> RunRecord:
+    """A stored run, scored and judged anew from its transcripts. Generates nothing."""
+    config = read_config(run)
+    scored = [scored_session(transcript) for transcript in _prefix(run, config)]
+    return RunRecord(
+        run=run,
+        config=config,
+        sessions=tuple(scored),
+        verdict=judge_sessions(scored, config),
+        preflight=run.read_json(PREFLIGHT),
+        resources=_stored_resources(run),
+        stopped=_too_many_failures(scored, config),
+    )
+
+
+def scored_session(transcript: Transcript) -> ScoredSession:
+    """A transcript with its scores."""
+    return ScoredSession(transcript, score_transcript(transcript))
+
+
+def judge_sessions(scored: Sequence[ScoredSession], config: RunConfig) -> Verdict:
+    """The verdict on these sessions by the run's criteria, baseline and mode."""
+    return decide(
+        scored,
+        config.criteria,
+        config.baseline,
+        mode=config.mode,
+        batch=config.batch,
+        budget=config.budget,
+    )
+
+
+def _prefix(run: Run, config: RunConfig) -> Iterator[Transcript]:
+    """Stored sessions up to the first gap: a verdict rests on a prefix, never on a selection."""
+    stored = {transcript.session: transcript for transcript in run.transcripts()}
+    for number in config.numbers:
+        if number not in stored:
+            return
+        yield stored[number]
+
+
+async def _sessions(
+    config: RunConfig, run: Run, engine: Engine, done: int, journal: Journal, watcher: Observer
+) -> AsyncGenerator[Transcript, None]:
+    """The missing sessions in order.
+
+    On a processor a batch is finished before the next begins, since work ahead of a decision
+    would only slow it; an accelerator or server is kept full, and what runs ahead is dropped.
+    """
+    device = engine.facts().device or ""
+    ahead = not device.startswith("cpu")
+    numbers = list(config.numbers)[done:]
+    first = config.batch - done % config.batch
+    size = len(numbers) if ahead else config.batch
+    cuts = [0, *range(first, len(numbers), size), len(numbers)] if not ahead else [0, len(numbers)]
+    finished = run.finished_turns()
+
+    def on_turn(plan: SessionPlan, turn: Turn) -> None:
+        journal.turn(plan, turn)
+        watcher.turn(plan, turn)
+
+    for start, end in pairwise(cuts):
+        plans = [config.plan(number) for number in numbers[start:end]]
+        async with aclosing(
+            run_sessions(plans, engine, finished=finished, on_turn=on_turn)
+        ) as stream:
+            async for transcript in stream:
+                yield transcript
+
+
+def _is_over(scored: Sequence[ScoredSession], verdict: Verdict, config: RunConfig) -> bool:
+    return len(scored) >= config.budget or (bool(scored) and verdict.settled)
+
+
+def _too_many_failures(scored: Sequence[ScoredSession], config: RunConfig) -> str | None:
+    """Why the run should stop, once its failures make any verdict impossible."""
+    failed = [s.transcript for s in scored if s.transcript.status is Status.FAILED]
+    hopeless = len(failed) > FAILED_SHARE * config.budget and len(failed) >= config.batch
+    if not hopeless:
+        return None
+    return f"{len(failed)} of {len(scored)} sessions failed; the last: {failed[-1].error}"
+
+
+def _expected(config: RunConfig) -> Plan:
+    phase = config.protocol.phase_named(config.phase)
+    return Plan(sessions=config.budget, turns=len(phase.flow), tokens=config.sampling.max_tokens)
+
+
+class _Clock:
+    """Adds up what the sessions took, stored after each, so that a resumed run goes on adding."""
+
+    def __init__(self, run: Run, before: Resources) -> None:
+        self.run = run
+        self.before = before
+        self.started = time.monotonic()
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+
+    def add(self, transcript: Transcript) -> None:
+        self.prompt_tokens += sum(turn.prompt_tokens or 0 for turn in transcript.turns)
+        self.completion_tokens += sum(turn.completion_tokens or 0 for turn in transcript.turns)
+        peaks = [peak for peak in (self.before.peak_bytes, peak_memory()) if peak is not None]
+        self.run.write_json(
+            RESOURCES,
+            {
+                "seconds": self.before.seconds + time.monotonic() - self.started,
+                "prompt_tokens": self.before.prompt_tokens + self.prompt_tokens,
+                "completion_tokens": self.before.completion_tokens + self.completion_tokens,
+                "peak_bytes": max(peaks, default=None),
+            },
+        )
+
+
+def _stored_resources(run: Run) -> Resources:
+    stored = run.read_json(RESOURCES)
+    return Resources(**stored) if stored else Resources()
+
+
+def peak_memory() -> int | None:
+    """The most memory that this process has held, in bytes; None where the system does not say."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if platform.system() == "Darwin" else peak * 1024

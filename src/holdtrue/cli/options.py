@@ -1,0 +1,84 @@
+"""Options that several verbs share, and what they become."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from holdtrue.engines.base import EngineOptions
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+FOLDER = click.Path(file_okay=False, path_type=Path)
+FILE = click.Path(dir_okay=False, path_type=Path)
+
+
+def persona_options(function: Function) -> Function:
+    """``--persona``, ``--protocol``, ``--phase`` and ``--workspace``."""
+    return _all(
+        function,
+        click.option("--persona", metavar="NAME|FILE", help="Who. [default: sage]"),
+        click.option("--protocol", metavar="NAME|FILE", help="How anchored. [default: v2.0]"),
+        click.option("--phase", metavar="NAME", help="Conversation flow to use."),
+        click.option("--workspace", type=FOLDER, help="Workspace. [default: nearest above]"),
+    )
+
+
+def engine_options(function: Function) -> Function:
+    """How the model is opened."""
+    return _all(
+        function,
+        click.option(
+            "--concurrency",
+            type=click.IntRange(1, 4096),
+            metavar="N",
+            help="Conversations at once; 1 gives replayable output.",
+        ),
+        click.option(
+            "--context",
+            type=click.IntRange(256, 1_048_576),
+            metavar="TOKENS",
+            help="Context length of a conversation.",
+        ),
+        click.option("--threads", type=click.IntRange(1, 1024), metavar="N", help="CPU threads."),
+        click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps or auto."),
+        click.option(
+            "--bits",
+            type=click.Choice(["4", "8", "16"]),
+            help="Load transformers weights in 4, 8 or 16 bits.",
+        ),
+        click.option("--adapter", type=FOLDER, help="LoRA adapter to load on the model."),
+        click.option(
+            "--trust-remote-code",
+            is_flag=True,
+            help="Run code that a model repository brings. Off by default.",
+        ),
+        click.option("--offline", is_flag=True, help="Never use the network for a model."),
+    )
+
+
+def _all(function: Function, *decorators: Callable[[Function], Function]) -> Function:
+    for decorate in reversed(decorators):
+        function = decorate(function)
+    return function
+
+
+def make_engine_options(values: dict[str, Any], log_path: Path | None) -> EngineOptions:
+    """Engine options from the values of ``engine_options``, which are taken out of ``values``."""
+    from holdtrue.engines.base import EngineOptions
+
+    bits = values.pop("bits")
+    return EngineOptions(
+        concurrency=values.pop("concurrency"),
+        context_length=values.pop("context"),
+        threads=values.pop("threads"),
+        log_path=log_path,
+        device=values.pop("device"),
+        bits=int(bits) if bits else None,
+        adapter=values.pop("adapter"),
+        trust_remote_code=values.pop("trust_remote_code"),
+        offline=values.pop("offline"),
+    )
