@@ -23,8 +23,8 @@ class Relationship(StrictModel):
 class Voice(StrictModel):
     """How the persona sounds: words of its own, and lines it might say."""
 
-    vocabulary: tuple[Name, ...] = ()
-    examples: tuple[Line, ...] = ()
+    vocabulary: Annotated[tuple[Name, ...], Field(max_length=200)] = ()
+    examples: Annotated[tuple[Line, ...], Field(max_length=50)] = ()
 
 
 class Persona(StrictModel):
@@ -37,7 +37,7 @@ class Persona(StrictModel):
     schema_version: Annotated[int, Field(alias="schema", ge=1, le=1)] = 1
     name: Name
     expansion: Line | None = None
-    aliases: tuple[Name, ...] = ()
+    aliases: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     nature: Line | None = None
     memory: Line | None = None
     relationship: Relationship = Relationship()

@@ -5,22 +5,18 @@ A protocol only describes. What a session does with it stands in ``session.py``.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
-from jinja2 import StrictUndefined, TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import Field, StringConstraints, model_validator
 
 from holdtrue.errors import ConfigError
 from holdtrue.persona import Name, Persona
+from holdtrue.template import render
 from holdtrue.tomlfile import StrictModel, find_data, load_toml
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=20_000)]
-MAX_RENDERED = 40_000
-MAX_TEMPLATE_STEPS = 10_000
 
 
 class Sampling(StrictModel):
@@ -179,7 +175,7 @@ def render_system(
 
     Raises ConfigError when the template is wrong, asks for what it may not have, or runs wild.
     """
-    return _render(
+    return render(
         protocol.anchoring.system,
         persona=persona.model_dump(exclude={"schema_version"}),
         partner=persona.relationship.partner,
@@ -193,37 +189,4 @@ def render_system(
 
 def render_text(text: str, persona: Persona) -> str:
     """A reminder or prompt with the persona's name and partner filled in."""
-    return _render(text, persona={"name": persona.name}, partner=persona.relationship.partner)
-
-
-def _render(template: str, **values: Any) -> str:
-    """Render in the sandbox, bounding the output; collapses runs of blank lines."""
-    try:
-        pieces: list[str] = []
-        size = 0
-        for piece in _environment().from_string(template).generate(**values):
-            pieces.append(piece)
-            size += len(piece)
-            if size > MAX_RENDERED or len(pieces) > MAX_TEMPLATE_STEPS:
-                raise ConfigError(
-                    f"the template renders more than {MAX_RENDERED:,} characters",
-                    remedy="Shorten it, or the persona's examples.",
-                )
-    except TemplateError as error:
-        line = f" (template line {lineno})" if (lineno := getattr(error, "lineno", None)) else ""
-        raise ConfigError(f"template: {error}{line}") from None
-    except (TypeError, ValueError, ArithmeticError, MemoryError, RecursionError) as error:
-        raise ConfigError(f"template: {error}") from None
-    lines = [line.rstrip() for line in "".join(pieces).strip().splitlines()]
-    kept = [line for i, line in enumerate(lines) if line or (i and lines[i - 1])]
-    return "\n".join(kept)
-
-
-@lru_cache(maxsize=1)
-def _environment() -> ImmutableSandboxedEnvironment:
-    """No loader, no globals beyond those without reach, undefined names are errors."""
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
-    environment.globals.clear()
-    return environment
+    return render(text, persona={"name": persona.name}, partner=persona.relationship.partner)
