@@ -44,8 +44,9 @@ class EngineFacts:
 
     ``parameters_*`` are counts, ``bits`` the mean bits per weight, ``file_bytes`` the size on
     disk, ``source_hash`` a sha256 of the weights (or a repository revision), ``template_system``
-    the system message that the chat template inserts when a conversation has none, and
-    ``replayable`` whether equal seeds give equal text under the present settings.
+    the system message that the chat template inserts when a conversation has none,
+    ``replayable`` whether equal seeds give equal text under the present settings, and ``notes``
+    what could not be done as asked (a sampling setting that a server does not take).
     """
 
     model: str
@@ -64,10 +65,11 @@ class EngineFacts:
     ablation: str | None = None
     adapter: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, in field order."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "notes": list(self.notes)}
 
 
 @dataclass(frozen=True, slots=True)
