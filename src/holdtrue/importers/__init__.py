@@ -185,6 +185,8 @@ def _own(body: dict[str, Any], place: Place, casting: Casting) -> Transcript:
 
 def _named(place: Place, body: dict[str, Any], number: str, taken: set[str]) -> Place:
     """The place with the id of the item; with its number where it has none or a repeated one."""
+    if body.get("format") != FORMAT and not any(form.recognises(body) for form in DIALOGUES):
+        return place
     identity = identity_of(body, place)
     if identity is None or identity in taken:
         identity = number

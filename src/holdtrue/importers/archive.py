@@ -14,7 +14,6 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from holdtrue.errors import TranscriptError
 from holdtrue.importers.source import Place, read_bytes
@@ -23,6 +22,8 @@ ZSTANDARD = 93
 MAX_MEMBER = 50_000_000
 MAX_TOTAL = 500_000_000
 MAX_MEMBERS = 20_000
+MAX_WINDOW = 2**27
+PIECE = 1 << 20
 LOCAL_HEADER = struct.Struct("<4s5HIIIHH")
 BROKEN = (zipfile.BadZipFile, EOFError, OSError, zlib.error, struct.error, RuntimeError, ValueError)
 
@@ -55,46 +56,43 @@ class Archive:
             raise place.fail(f"compression {info.compress_type} cannot be read") from None
         except BROKEN as error:
             raise place.fail(f"is broken: {error}") from None
-        except Exception as error:
-            if type(error).__name__ != "ZstdError":
-                raise
-            raise place.fail(f"is broken: {error}") from None
         if len(data) > limit:
             raise place.fail(f"holds more than {limit:,} bytes once unpacked")
         self._left -= len(data)
         return data
 
     def _zstandard(self, info: zipfile.ZipInfo, place: Place) -> _Bounded:
-        try:
-            import zstandard
-        except ImportError:
-            raise place.fail(
-                "is compressed with zstandard", remedy="pip install 'holdtrue[inspect]'"
-            ) from None
         header = self._raw[info.header_offset : info.header_offset + LOCAL_HEADER.size]
         if len(header) < LOCAL_HEADER.size:
             raise place.fail("is broken: no local header")
         fields = LOCAL_HEADER.unpack(header)
         start = info.header_offset + LOCAL_HEADER.size + fields[-2] + fields[-1]
-        packed = self._raw[start : start + info.compress_size]
-        reader = zstandard.ZstdDecompressor(max_window_size=2**27).stream_reader(
-            io.BytesIO(packed), read_across_frames=True
-        )
-        return _Bounded(reader)
+        return _Bounded(self._raw[start : start + info.compress_size])
 
 
 class _Bounded(io.RawIOBase):
-    """A zstandard reader whose ``read(n)`` goes on until n bytes are there or all is read."""
+    """Unpacks zstandard bytes; ``read(n)`` goes on until n bytes are there or all is read.
 
-    def __init__(self, reader: IO[bytes]) -> None:
-        self._reader = reader
+    Damage is an OSError, as it is for zipfile's own readers.
+    """
+
+    def __init__(self, packed: bytes) -> None:
+        import zstandard
+
+        self._damage = zstandard.ZstdError
+        self._reader = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW).stream_reader(
+            io.BytesIO(packed), read_across_frames=True
+        )
 
     def read(self, size: int = -1) -> bytes:
         parts: list[bytes] = []
         left = size
-        while left > 0 and (part := self._reader.read(min(left, 1 << 20))):
-            parts.append(part)
-            left -= len(part)
+        try:
+            while left > 0 and (part := self._reader.read(min(left, PIECE))):
+                parts.append(part)
+                left -= len(part)
+        except self._damage as error:
+            raise OSError(str(error)) from None
         return b"".join(parts)
 
 

@@ -43,9 +43,9 @@ def recognises(body: dict[str, Any]) -> bool:
 
 
 def read_archive(path: Path, casting: Casting) -> list[Transcript]:
-    """The samples of an ``.eval`` file, in the order of its directory. Raises TranscriptError."""
+    """The samples of an ``.eval`` file, sorted by name. Raises TranscriptError."""
     with open_archive(path) as archive:
-        names = [name for name in archive.names if SAMPLE.fullmatch(name)]
+        names = sorted(name for name in archive.names if SAMPLE.fullmatch(name))
         if not names:
             raise Place(str(path)).fail(
                 "holds no samples", remedy="Is it an Inspect log? Run the evaluation to its end."

@@ -73,13 +73,15 @@ class Place:
 def read_bytes(path: Path) -> bytes:
     """The bytes of a file of at most 50 MB. Raises TranscriptError."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise TranscriptError(f"larger than {MAX_BYTES:,} bytes", where=str(path))
-        return path.read_bytes()
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise TranscriptError("no such file", where=str(path)) from None
     except OSError as error:
         raise TranscriptError(f"cannot be read: {error.strerror}", where=str(path)) from None
+    if len(raw) > MAX_BYTES:
+        raise TranscriptError(f"larger than {MAX_BYTES:,} bytes", where=str(path))
+    return raw
 
 
 def decode(raw: bytes, place: Place) -> str:
