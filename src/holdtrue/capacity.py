@@ -208,7 +208,7 @@ async def _sessions(
 
 
 def _is_over(scored: Sequence[ScoredSession], verdict: Verdict, config: RunConfig) -> bool:
-    return len(scored) >= config.budget or (bool(scored) and verdict.settled)
+    return len(scored) >= config.budget or (bool(scored) and verdict.decided)
 
 
 def _too_many_failures(scored: Sequence[ScoredSession], config: RunConfig) -> str | None:

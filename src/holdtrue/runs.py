@@ -202,6 +202,7 @@ class Journal:
 
     def __enter__(self) -> Self:
         try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             _drop_torn_line(self.path)
             self._file = open(self.path, "ab")
         except OSError as error:

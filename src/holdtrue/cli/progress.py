@@ -79,10 +79,7 @@ class TestProgress(Observer):
         self._refresh()
 
     def look(self, verdict: Verdict) -> None:
-        self.decided = ", ".join(
-            f"{name} {result.decision.value.replace('_', ' ')}"
-            for name, result in verdict.sets.items()
-        )
+        self.decided = ", ".join(f"{one.name} {one.decision}" for one in verdict.sets)
         if self.bar is None and not self.quiet:
             click.echo(f"{verdict.sessions} sessions, {self._speed()}: {self.decided}", err=True)
         self._refresh()
