@@ -91,12 +91,24 @@ class EngineOptions:
     offline: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class LoadFigures:
+    """What loading took: seconds, and the process's memory before and after in bytes."""
+
+    seconds: float
+    memory_before: int
+    memory_after: int
+
+
 class Engine(ABC):
     """A loaded model. Enter it to load, leave it to free what it took.
 
     Raises EngineError from ``__aenter__`` when the model cannot be loaded, GenerationError from
-    ``generate`` when one reply failed.
+    ``generate`` when one reply failed. ``load`` is set once a local model is loaded, by engines
+    that load one in this process (``memory.LoadMeter`` measures it).
     """
+
+    load: LoadFigures | None = None
 
     def __init__(self, model: str, options: EngineOptions) -> None:
         self.model = model

@@ -9,11 +9,13 @@ Engines are plug-ins of the entry point group ``holdtrue.engines``.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import cast
 
 from holdtrue.engines.base import Engine, EngineOptions
+from holdtrue.engines.modelname import ModelName, parse_model
 from holdtrue.errors import ConfigError, EngineError, nearest
 
 GROUP = "holdtrue.engines"
@@ -31,20 +33,48 @@ PREFIXES = {
 def open_engine(model: str, options: EngineOptions | None = None) -> Engine:
     """The engine for a model name, not yet entered.
 
-    Raises ConfigError for an unknown name (nearest offered), EngineError when the engine's
-    library is missing (naming the extra to install).
+    ``@layers=N,bits=N`` (an ablation) and ``+PATH`` (an adapter, unless the options name one) may
+    follow the name, see ``modelname.py``. Raises ConfigError for an unknown name (nearest
+    offered), EngineError when the engine's library is missing (naming the extra to install).
     """
     from holdtrue.engines import catalog
 
-    prefix, separator, _rest = model.partition(":")
-    if separator and (name := PREFIXES.get(prefix) or _plugin_prefix(prefix)):
-        return _load(name)(model, options or EngineOptions())
-    if base := catalog.engine_of(model):
-        return _load(base)(model, options or EngineOptions())
-    if kind := _kind_of_path(Path(model).expanduser()):
-        return _load(PREFIXES[kind])(f"{kind}:{model}", options or EngineOptions())
-    known = [*catalog.names(), *(f"{prefix}:…" for prefix in PREFIXES)]
-    raise ConfigError(f"unknown model {model!r}", remedy=nearest(model, known))
+    name = parse_model(model)
+    opened = options or EngineOptions()
+    if name.adapter:
+        if opened.adapter is not None:
+            raise ConfigError(
+                f"an adapter is given twice: in {model!r} and as {opened.adapter}",
+                remedy="Leave one of the two out.",
+            )
+        opened = replace(opened, adapter=Path(name.adapter).expanduser())
+        name = ModelName(name.base, name.ablation)
+    name = catalog.resolve(name)
+    engine = _engine_for(name, opened.adapter)
+    if engine is None:
+        known = [*catalog.names(), *(f"{prefix}:…" for prefix in PREFIXES)]
+        raise ConfigError(f"unknown model {model!r}", remedy=nearest(name.base, known))
+    return _load(engine)(str(name), opened)
+
+
+def _engine_for(name: ModelName, adapter: Path | None) -> str | None:
+    """The engine that opens ``name``; None for a name that means nothing.
+
+    A GGUF model with an adapter of the transformers kind is opened by transformers, since
+    llama.cpp applies adapters in its own format only.
+    """
+    from holdtrue.engines import catalog
+
+    prefix, separator, _rest = name.base.partition(":")
+    engine: str | None = None
+    if separator:
+        engine = PREFIXES.get(prefix) or (prefix if prefix in engines() else None)
+    engine = engine or catalog.engine_of(name.base)
+    if engine is None and (kind := _kind_of_path(Path(name.base).expanduser())):
+        engine = PREFIXES[kind]
+    if engine == "llamacpp" and adapter is not None and adapter.suffix != ".gguf":
+        return "transformers"
+    return engine
 
 
 def engines(points: Iterable[EntryPoint] | None = None) -> dict[str, EntryPoint]:
@@ -67,11 +97,6 @@ def engines(points: Iterable[EntryPoint] | None = None) -> dict[str, EntryPoint]
 
 def _package(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.value
-
-
-def _plugin_prefix(prefix: str) -> str | None:
-    """An engine from another package is addressed by its own name."""
-    return prefix if prefix in engines() else None
 
 
 def _load(name: str) -> type[Engine]:
