@@ -79,5 +79,5 @@ def test_an_interrupted_production_session_goes_on_from_its_last_turn(tmp_path: 
         return 0.0
 
     resumed = hold(place, engine=ScriptedEngine("scripted:steady", delay=count))
-    assert len(asked) == 2
+    assert len(asked) == 1  # the grounding phase has four prompts
     assert [t.response for t in resumed.turns] == [t.response for t in whole.turns]
