@@ -545,12 +545,12 @@ def test_the_registry_opens_remote_names() -> None:
 
 @pytest.mark.model
 def test_a_session_against_llama_cpps_own_server(monkeypatch: pytest.MonkeyPatch) -> None:
-    from holdtrue.engines import catalog
+    from holdtrue.engines.fetch import fetch
 
     xllamacpp = pytest.importorskip("xllamacpp")
     monkeypatch.setenv("HOLDTRUE_API_KEY", KEY)
     params = xllamacpp.CommonParams()
-    params.model.path = str(catalog.fetch("smollm2-135m"))
+    params.model.path = str(fetch("smollm2-135m"))
     params.model_alias = {"smollm2"}
     params.api_keys = [KEY]
     params.n_parallel, params.n_ctx, params.verbosity = 2, 4096, 0
