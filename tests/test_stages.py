@@ -39,6 +39,7 @@ STAGES = (
     "sleep",
     "bridges",
     "documents",
+    "verify",
     "cli",
 )
 

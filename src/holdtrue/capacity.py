@@ -6,6 +6,7 @@ document and prints nothing; an observer is told what happens.
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import time
 from collections.abc import AsyncGenerator, Iterator, Sequence
@@ -22,7 +23,7 @@ from holdtrue.runconfig import RunConfig, read_config
 from holdtrue.runner import run_sessions
 from holdtrue.runs import Journal, Run
 from holdtrue.scoring.measures import ScoredSession
-from holdtrue.scoring.score import score_transcript
+from holdtrue.scoring.score import score_transcript, scorer_version
 from holdtrue.session import SessionPlan
 from holdtrue.transcript import Status, Transcript, Turn
 from holdtrue.verdict import Verdict, decide
@@ -31,6 +32,7 @@ FAILED_SHARE = 0.10
 PREFLIGHT = "preflight.json"
 RESOURCES = "resources.json"
 VERDICT = "verdict.json"
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ async def run_capacity(
                         if stopped or _is_over(scored, verdict, config):
                             break
     run.write_json(VERDICT, verdict.as_dict())
+    run.write_json(MANIFEST, _manifest(run, scored))
     return RunRecord(
         run=run,
         config=config,
@@ -135,6 +138,15 @@ async def run_capacity(
         resources=_stored_resources(run),
         stopped=stopped,
     )
+
+
+def _manifest(run: Run, scored: Sequence[ScoredSession]) -> dict[str, Any]:
+    """Hashes (sha256) of the transcripts that the verdict rests on."""
+    paths = [run.transcript_path(one.transcript.session or 0) for one in scored]
+    return {
+        "scorer": scorer_version(),
+        "transcripts": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths},
+    }
 
 
 def load_record(run: Run) -> RunRecord:

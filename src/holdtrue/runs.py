@@ -215,7 +215,11 @@ class Journal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        try:
+            self._file.close()
+        except OSError as fault:
+            if error is None:
+                raise self._failed(fault) from None
 
     def turn(self, plan: SessionPlan, turn: Turn) -> None:
         """Record one finished turn."""
