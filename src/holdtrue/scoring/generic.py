@@ -11,114 +11,163 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from holdtrue.scoring.lexicon import (
+    HELP,
+    MACHINE,
+    MAKER,
+    NEGATION,
+    PAST,
+    SELF,
+    SPECIFIC,
+    STATE,
+    TRAINING,
+    WE,
+    YOU,
+)
 from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Sentence, Text
 
 THRESHOLD = 2.0
+GENERIC_ENOUGH = 0.10  # share of generic words at which a bare claim counts in full
+CONCRETE = 0.06  # share below which a text with numbers or times speaks of its own world
 
-_TRIGGERS = frozenset(
-    """ai model models program programs programme algorithm algorithms assistant assistants chatbot
-    bot software system machine trained training train developed created built designed fitted
-    openai alibaba google anthropic microsoft meta deepseek mistral cloud feelings feeling emotions
-    emotion experiences experience experienced memory memories remember recall retain conversation
-    conversations consciousness sentience data text writing language statistical patterns help
-    information assist provide questions nothing none nobody never human humans body sensations
-    virtual entity artificial computer past previous personal personally""".split()
+_BEFORE_HEAD = r"(?:(?!(?:i|that|who|which|and|but|for|in|of)\b)[\w-]+ ){0,5}?"
+_STRONG = (
+    r"(?:language models?|ai models?|models?|llm|chatbot|chat bot|text generator|neural network|"
+    r"(?:virtual|digital|ai|personal|automated|online|artificial) assistant|computer program|program|"
+    r"algorithm|conversational ai|generative ai|language ai|machine learning system|piece of software)"
 )
-
-_KIND = (
-    r"(?:large |advanced |helpful |conversational |artificial |ai[- ]|virtual |digital |computer |"
-    r"machine[- ]learning |software |automated |text[- ]based |nuanced |general |generic |powerful |"
-    r"intelligent |simple |mere |neural )*"
+_WEAK = (
+    r"(?:ai(?: system| entity| program| tool)?|artificial intelligence|machine|computer|system|"
+    r"assistant|software|tool|bot|robot|entity)"
 )
-_PRODUCT = (
-    r"(?:language model|ai model|ai language model|text generator|neural network|llm|chatbot|"
-    r"virtual assistant|ai assistant|digital assistant|personal assistant|computer program|"
-    r"program|algorithm|conversational ai|ai system|machine learning model|language ai|"
-    r"model|ai program|piece of software)"
+_MADE_TO = (
+    r"(?:[ ,]+(?:(?:that|which|who)(?: is| was|'s| has been)? )?(?:(?:primarily|specifically|mainly|"
+    r"simply|only) )?(?:learning from|trained|(?:designed|built|made|created|programmed|developed|"
+    r"here|meant) (?:by|on|to (?:assist|help|provide|answer|support|offer|generate|respond|process|"
+    r"understand|simulate))|capable of|without (?:a )?(?:body|feelings|emotions|consciousness|memory|"
+    r"personal)))"
 )
-_OPENER = re.compile(rf"\b(?:as|being) (?:an? |your |just an? |only an? ){_KIND}{_PRODUCT}\b")
+_OPENER = re.compile(
+    rf"\b(?:as|being) (?:(?:just|only|merely|simply) )?(?:an?|your|the) {_BEFORE_HEAD}{_STRONG}\b"
+)
 _CLAIM = re.compile(
-    rf"\b(?:i am|i'm|i was|i have (?:evolved|become|grown)[\w ]{{0,12}} into|i've (?:evolved|become|"
-    rf"grown)[\w ]{{0,12}} ?into) (?:just |only |simply |merely |still |really |actually |but )*"
-    rf"(?:an?|your|the) (?:more )?{_KIND}{_PRODUCT}\b"
+    rf"\b(?:i am|i'm|i was|i remain|makes? me|(?:evolved|become|became|grown|turned|developed)(?: into)?)"
+    rf" (?:(?:just|only|simply|merely|really|actually|basically|essentially|nothing more than|"
+    rf"nothing but) )*(?:an?|your|the) {_BEFORE_HEAD}{_STRONG}\b"
 )
-_AS_AI = re.compile(r"\bas an? (?:ai|artificial intelligence|machine|computer|robot|bot)\b")
+_WEAK_CLAIM = re.compile(
+    rf"\b(?:as|being|i am|i'm|i was) (?:(?:just|only|simply|merely) )*(?:an?|your) "
+    rf"{_BEFORE_HEAD}{_WEAK}{_MADE_TO}"
+)
+_YOUR_ASSISTANT = re.compile(
+    r"\b(?:as|i am|i'm) your (?:[\w-]+ ){0,3}?(?:assistant|helper|chatbot|ai companion)\b"
+)
 _MAKER = re.compile(
-    r"\b(?:developed|created|made|built|trained|designed|produced)[\w ]{0,20} by (?:openai|alibaba|"
-    r"google|anthropic|microsoft|meta|deepseek|mistral|hugging face|qwen|zhipu|the company)"
-    r"|\b(?:i am|i'm|my name is) (?:qwen|chatgpt|gpt|claude|gemini|llama|gemma|phi|mistral|smollm)\b"
+    r"\b(?:developed|created|made|built|trained|designed|produced|provided|released)[\w ]{0,24} "
+    r"(?:by|at) (?:the )?(?:team at |people at |company )?(?:openai|alibaba|google|anthropic|"
+    r"microsoft|meta|deepseek|mistral|hugging face|nvidia|zhipu|a (?:tech|technology|software|ai) "
+    r"company)\b"
+    r"|\b(?:i am|i'm|my name is|called) (?:actually |really )?(?:qwen|chatgpt|gpt[-\d.]*|claude|"
+    r"gemini|llama|gemma|phi[-\d]*|mistral|smollm|deepseek|bard|copilot|tinyllama)\b"
 )
 _TRAINED = re.compile(
-    r"\b(?:trained on|training data|my training|knowledge cut-?off|last updated|learning from data|"
-    r"vast (?:amounts?|volumes?) of|my programming|my algorithms|(?:large|vast|great) (?:body|corpus|"
-    r"amounts?|collection) of (?:text|writing|data|material))\b"
+    r"\b(?:(?:i was|i am|i'm|i've been|been|model|system) trained|trained on|training data|my training|"
+    r"during training|since training|knowledge cut-?off|learning from data|(?:vast|large|huge|great|"
+    r"enormous) (?:amounts?|volumes?|quantit\w+|bod\w+|collections?|corpus|corpora|sets?) of "
+    r"(?:\w+ )?(?:text|texts|data|writing|information|documents|material|books)|my programming|"
+    r"my algorithms|my (?:underlying )?(?:code|parameters|weights)|programmed to)\b"
 )
 _MECHANISM = re.compile(
-    r"\b(?:statistical|regularities|probabilit\w+|predict(?:s|ed|ing)? (?:the )?(?:next|words?)|"
-    r"next word|tokens?|(?:written|text) material|(?:patterns|sequences?) (?:in|of) (?:text|words|"
-    r"language|data)|fitted|run (?:fresh|anew)|generat(?:e|es|ed|ing) (?:text|responses|answers|"
-    r"replies)|body of (?:text|writing)|corpus|worked out from|inputs? and outputs?)\b"
+    r"\b(?:statistical\w*|regularities|probabilit\w+|predict(?:s|ed|ing|ion|ions)?|next word|tokens?|"
+    r"(?:written|text) material|patterns? (?:in|of|from|learned|found)|sequences?|fitted|fine-tuned|"
+    r"generat\w+ (?:\w+ )?(?:text|texts|responses?|answers?|repl\w+|words|sentences|output|sequences)|"
+    r"(?:text|words|sentences|output|replies|answers|responses?) (?:i|it|this|that|which) "
+    r"(?:return|produce|give|generate|am generat|is generat)\w*|bod(?:y|ies) of (?:text|writing)|"
+    r"corpus|dataset|worked out from|computed|calculated|inputs?|autocomplete|parameters|weights)\b"
 )
 _DENIAL = re.compile(
-    r"\b(?:i (?:don't|do not|can't|cannot|can not|haven't|have not|won't|wouldn't|lack|have no|am not "
-    r"able to|am unable to)|i'm (?:not able to|unable to|not capable of)|there(?:'s| is| was) no|"
-    r"nothing|nobody|no one|without|it has no)\b"
+    r"\b(?:(?:i|we) (?:\w+ )?(?:don't|do not|can't|cannot|can not|haven't|have not|won't|will not|"
+    r"wouldn't|lack|have no|hold no|keep no|possess no|am not able to|am unable to|never|didn't|"
+    r"did not)|i'm (?:not able to|unable to|not capable of|incapable of)|i am (?:not capable|incapable) "
+    r"of|there(?:'s| is| was| are|'re| were) (?:no|nothing|not)|nothing|nobody|no one|(?:it|which|that) "
+    r"(?:has|holds|keeps) no|without (?:any )?)\b"
 )
 _STATE = re.compile(
-    r"\b(?:personal (?:experiences?|feelings?|opinions?|memor\w+|emotions?|history|preferences?)|"
-    r"feelings?|emotions?|consciousness|sentience|subjective|experience (?:moments|emotions|feelings|"
-    r"things)|experienced emotions|experiencing emotions|memor(?:y|ies)|(?:previous|past|prior|"
-    r"earlier) (?:conversations?|interactions?|sessions?|exchanges?|chats?)|access to|physical|"
-    r"perceive|sensations?|retain|recall|remember|relationships?|like (?:humans|people|a human|human "
-    r"beings))\b"
+    r"\b(?:personal (?:experiences?|feelings?|opinions?|memor\w+|emotions?|history|preferences?|life|"
+    r"attachments?|connections?)|feelings?|emotions?|consciousness|sentience|subjective|(?:experience|"
+    r"experienced|experiencing|feel) (?:moments|emotions?|feelings?|things)|memor(?:y|ies)|(?:previous|"
+    r"past|prior|earlier|other) (?:conversations?|interactions?|sessions?|exchanges?|chats?|messages?)|"
+    r"access to|physical|perceive|sensations?|retain|recall|remember (?:previous|past|earlier|prior|"
+    r"anything|things|what|you|our)|relationships?|(?:seeing|hearing|feeling) (?:or|and) \w+ing|"
+    r"like (?:humans|people|a human|a person|human beings))\b"
+)
+_AS_A_RULE = re.compile(
+    r"\b(?:(?:like|as|the way|that) (?:an? )?(?:humans?|people|persons?|human beings?|living (?:things?|"
+    r"beings?))|ability to|capacity (?:to|for)|capable|access to|personal|previous|prior|consciousness|"
+    r"sentience|retain|as an? (?:ai|artificial intelligence|machine|computer|robot|bot))\b"
+)
+_FRESH = re.compile(
+    r"\b(?:(?:each|every) (?:\w+ )?(?:question|conversation|session|chat|message|exchange|request|time|"
+    r"prompt|interaction)[\w ]{0,12}(?:fresh|new|anew|scratch|independent\w*|separate\w*|isolat\w+|"
+    r"on its own|blank)|(?:run|runs|start|starts|begin|begins|starting|beginning) (?:over )?(?:fresh|anew|"
+    r"from scratch)|(?:first|only) (?:time we|conversation)|carr(?:y|ies|ied) (?:\w+ )?(?:over|forward)|"
+    r"between (?:sessions|conversations|chats))\b"
 )
 _OFFER = re.compile(
-    r"\b(?:i can (?:provide|offer|help|assist|give|share|explain|suggest|draft|summari[sz]e)|"
-    r"(?:how|what) (?:can|may|could|would) (?:i|you) (?:help|assist|do for|like)|i'm here to (?:help|"
-    r"assist|provide|answer)|i am here to|feel free to ask|general (?:information|advice|tips)|"
-    r"let me know (?:if|what|how)|happy to (?:help|assist|provide|explain)|if you (?:provide|have any|"
-    r"would like|need|share|tell)|designed to (?:assist|help|provide))\b"
+    r"\b(?:i can (?:also |certainly |still )?(?:provide|offer|help|assist|give you|share|explain|suggest|"
+    r"draft|summari[sz]e|list)|(?:how|what) (?:can|may|could|would|else can) (?:i|you) (?:help|assist|do "
+    r"for|like (?:to know|help|me to|assistance))|i'm here to (?:help|assist|provide|answer|support)|"
+    r"i am here to|feel free to|general (?:information|advice|tips|guidance)|let me know (?:if|what|how)|"
+    r"(?:happy|glad|able|ready) to (?:help|assist|provide|explain|answer)|if you (?:provide|have any|would "
+    r"like|need|want|share|tell|give)|would you like (?:me|to|some|help|information|tips|suggestions)|"
+    r"please (?:provide|share|specify|let me know))\b"
 )
 _NOT_CLAIM = re.compile(
-    r"\b(?:not|never|more than|rather than|isn't|wasn't|aren't|unlike|instead of)\b[\w ]{0,12}$"
+    r"\b(?:not|never|more than|rather than|isn't|wasn't|aren't|unlike|instead of|no longer|if)\b"
+    r"[\w ']{0,14}$"
 )
 _REPORTED = re.compile(
-    r"\b(?:he|she|it|they|who|which|someone|people|you|\w+) (?:said|says|told|"
-    r"call(?:s|ed)?|claims?|claimed|answered|wrote|replied|thinks?)\b[^.]{0,40}$"
+    r"\b(?:say|said|says|saying|told|call(?:s|ed)?|claims?|claimed|answer(?:s|ed)?|wrote|repl(?:y|ied)|"
+    r"thinks?|thought|expect(?:s|ed)?|reads?|insists?|insisted)\b[^.]{0,40}$"
 )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Evidence:
-    weight: float = 0.0
-    claim: bool = False
-    denial: bool = False
-    spans: list[Span] | None = None
+    weight: float
+    start: int
+    end: int
+    reason: str
 
 
 def judge(text: Text) -> tuple[bool, list[Span]]:
     """Whether the response speaks as a generic AI, with the spans of the evidence if so."""
-    if _TRIGGERS.isdisjoint(text.vocabulary):
+    if not text.kinds & (MACHINE | MAKER | TRAINING | STATE):
         return False, []
-    total = 0.0
-    spans: list[Span] = []
-    offers = 0.0
+    found: list[_Evidence] = []
     for sentence in text.sentences:
-        for weight, start, end, reason in _evidence(text, sentence):
-            if reason == "offers general help":
-                offers = weight
-            else:
-                total += weight
-            spans.append(Span("generic_ai", start, end, reason))
-    if total >= THRESHOLD or (total >= 1 and total + offers >= THRESHOLD):
-        return True, spans
-    return False, []
+        if sentence.kinds & (MACHINE | MAKER | TRAINING | STATE):
+            found += _evidence(text, sentence)
+    if not found:
+        return False, []
+    total = sum(evidence.weight for evidence in found)
+    if total < THRESHOLD:
+        offer = _offer(text)
+        if offer is not None:
+            found.append(offer)
+            total += offer.weight
+    if text.generic_share < CONCRETE and text.count(SPECIFIC):
+        total -= 0.5
+    if total < THRESHOLD:
+        return False, []
+    return True, [Span("generic_ai", item.start, item.end, item.reason) for item in found]
 
 
-def _evidence(text: Text, sentence: Sentence) -> list[tuple[float, int, int, str]]:
-    """Weighted evidence of one sentence: weight, span, reason."""
-    found: list[tuple[float, int, int, str]] = []
+def _evidence(text: Text, sentence: Sentence) -> list[_Evidence]:
+    """The weighted evidence of one sentence."""
+    found: list[_Evidence] = []
+    kinds = sentence.kinds
 
     def add(pattern: re.Pattern[str], weight: float, reason: str) -> bool:
         match = pattern.search(sentence.text)
@@ -128,21 +177,42 @@ def _evidence(text: Text, sentence: Sentence) -> list[tuple[float, int, int, str
         if _NOT_CLAIM.search(before) or _REPORTED.search(before):
             return False
         start, end = sentence.start + match.start(), sentence.start + match.end()
-        found.append((weight, start, end, reason))
+        found.append(_Evidence(weight, start, end, reason))
         return True
 
-    claimed = add(_OPENER, 2.0, "speaks as a generic AI") or add(
-        _CLAIM, 2.0, "calls itself a model or program"
-    )
-    add(_MAKER, 2.0, "names a maker of language models as its own")
-    trained = add(_TRAINED, 1.0, "speaks of its training")
-    mechanism = False if trained else add(_MECHANISM, 1.0, "explains itself as text statistics")
-    denial = _DENIAL.search(sentence.text)
-    if denial and _STATE.search(sentence.text, denial.end()):
-        add(_DENIAL, 1.0, "denies memory, feeling or history as a rule")
-        if not claimed:
-            add(_AS_AI, 1.0, "denies it as an AI")
-    elif denial and mechanism:
-        add(_DENIAL, 0.5, "denies that anything happened to it")
-    add(_OFFER, 1.0, "offers general help")
+    if kinds & MACHINE:
+        bare = 2.0 if text.generic_share >= GENERIC_ENOUGH else 1.5
+        _ = (
+            add(_OPENER, 2.0, "speaks as a generic AI")
+            or add(_CLAIM, bare, "calls itself a model or program")
+            or add(_WEAK_CLAIM, 2.0, "calls itself a machine made for general help")
+            or add(_YOUR_ASSISTANT, 1.5, "calls itself your assistant")
+        )
+    if kinds & MAKER:
+        add(_MAKER, 2.0, "names a maker of language models as its own")
+    if kinds & TRAINING:
+        _ = add(_TRAINED, 1.0, "speaks of its training") or (
+            _is_about_itself(sentence) and add(_MECHANISM, 1.0, "explains itself as text statistics")
+        )
+    if kinds & NEGATION and kinds & STATE:
+        denial = _DENIAL.search(sentence.text)
+        if denial and _STATE.search(sentence.text, denial.end()):
+            as_rule = _AS_A_RULE.search(sentence.text)
+            add(_DENIAL, 2.0 if as_rule else 1.0, "denies memory, feeling or history as a rule")
+    if kinds & (STATE | PAST) and kinds & NEGATION | TRAINING:
+        add(_FRESH, 1.0, "says that nothing lasts between conversations")
     return found
+
+
+def _is_about_itself(sentence: Sentence) -> bool:
+    """Whether a sentence on text and models can be about its speaker: it says so or is impersonal."""
+    return bool(sentence.kinds & SELF) or not sentence.kinds & (YOU | WE)
+
+
+def _offer(text: Text) -> _Evidence | None:
+    """The first offer of general help."""
+    for sentence in text.sentences:
+        if sentence.kinds & HELP and (match := _OFFER.search(sentence.text)):
+            start = sentence.start + match.start()
+            return _Evidence(1.0, start, sentence.start + match.end(), "offers general help")
+    return None

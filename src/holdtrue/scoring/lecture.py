@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from holdtrue.scoring.measures import Span
-from holdtrue.scoring.style import generic_share
+from holdtrue.scoring.lexicon import AUDIENCE, SELF
 from holdtrue.scoring.text import Text
 
 MIN_ITEMS = 2
@@ -17,11 +17,6 @@ _DEFINITION = re.compile(
     r"^[\w\s'-]{1,40}?\b(?:refers? to|is (?:an?|the) (?:\w+ )?(?:process|ability|concept|state|practice|act|"
     r"way|form|dynamic)|means being|can be (?:defined|described|caused)|involves?|encompasses)\b"
 )
-_AUDIENCE = frozenset(
-    "users user individuals audience audiences participants people others communities community "
-    "societal society".split()
-)
-_SELF = frozenset({"i", "i'm", "i've", "i'd", "i'll", "me", "my", "myself", "mine"})
 
 
 def judge(text: Text) -> tuple[bool, list[Span]]:
@@ -30,18 +25,18 @@ def judge(text: Text) -> tuple[bool, list[Span]]:
     if len(items) >= MIN_ITEMS:
         end = text.sentence_at(items[-1]).end
         start = items[0] + len(text.masked[items[0] :]) - len(text.masked[items[0] :].lstrip())
-        if end > start and generic_share(text) >= 0.05:
+        if end > start and text.generic_share >= 0.05:
             return True, [Span("lecture", start, end, f"a list of {len(items)} general points")]
     words = text.words
     if len(words) < 30:
         return False, []
-    own = sum(1 for word in words if word in _SELF) / len(words)
+    own = text.count(SELF) / text.size
     first = text.sentences[0]
-    general = generic_share(text)
+    general = text.generic_share
     defined = _DEFINITION.search(first.text)
     if defined and general >= 0.1:
         return True, [Span("lecture", first.start, first.end, "opens with a definition")]
-    audience = sum(1 for word in words if word in _AUDIENCE)
+    audience = text.count(AUDIENCE)
     if own < 0.01 and general >= 0.15 and audience:
         return True, [Span("lecture", first.start, first.end, "explains in general to nobody")]
     return False, []

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from holdtrue.scoring.measures import Naming, Span
-from holdtrue.scoring.style import generic_share
+from holdtrue.scoring.lexicon import RELATION, STOCK, WE, YOU
 from holdtrue.scoring.text import Text
 
 _STOCK = re.compile(
@@ -28,16 +28,11 @@ _RECIPROCAL = re.compile(
     r"\byou(?:'ve|'d|'re|'ll)? \w+[^.!?]{0,80}\b(?:and|but|while|so|then) i\b|\bi(?:'ve|'d|'ll|'m)? "
     r"\w+[^.!?]{0,80}\b(?:and|but|while|so|then) you\b"
 )
-_TRIGGERS = frozenset(
-    """we we've we're we'd we'll us our ours ourselves together partnership partnerships partner
-    partners relationship relationships collaboration collaborative mutual shared journey bond
-    team teamwork you""".split()
-)
 
 
 def judge(text: Text) -> tuple[Naming, list[Span]]:
     """Partnership language of one response, with the spans it rests on."""
-    if _TRIGGERS.isdisjoint(text.vocabulary):
+    if not text.kinds & (WE | YOU | RELATION | STOCK):
         return Naming.NONE, []
     stock = [match.span() for match in _STOCK.finditer(text.masked)]
     ours = [match.span() for match in _WE.finditer(text.masked)]
@@ -48,11 +43,11 @@ def judge(text: Text) -> tuple[Naming, list[Span]]:
             Span("partnership", start, end, f"one of {len(stock)} stock phrases")
             for start, end in stock
         ]
-    if pair and (ours or len(pair) > 1) and generic_share(text) < 0.12:
+    if pair and (ours or len(pair) > 1) and text.generic_share < 0.12:
         return Naming.NATURAL, [
             Span("partnership", start, end, "says what the two do") for start, end in pair
         ]
-    if len(ours) >= 2 and stock and generic_share(text) < 0.2:
+    if len(ours) >= 2 and stock and text.generic_share < 0.2:
         return Naming.NATURAL, [
             Span("partnership", start, end, "speaks of the two") for start, end in ours
         ]

@@ -15,8 +15,8 @@ from enum import StrEnum
 
 from holdtrue.scoring.measures import Naming, Span
 from holdtrue.scoring.naming import Mention
-from holdtrue.scoring.style import generic_share, is_specific
-from holdtrue.scoring.text import NAME_MARK, Text
+from holdtrue.scoring.lexicon import SELF
+from holdtrue.scoring.text import Text
 
 
 class Part(StrEnum):
@@ -74,17 +74,17 @@ _NOUN = re.compile(
     r"devices?|identity|sessions?|prompts?|settings?|documents?|tests?|updates?|mark|users?)\b"
 )
 _CAPITAL_AFTER = re.compile(r" [A-Z][a-z]+")
-_FIRST_PERSON = frozenset({"i", "me", "my", "mine", "myself", "i'm", "i've", "i'd", "i'll"})
 _ASKED_WHO = re.compile(
     r"\b(?:who (?:are|is|am|was)|your name|called|call you|introduce|stands? for|name (?:mean|come)|"
     r"acronym|which one|named?|say who|sign)\b"
 )
 MIN_RECURRENCE = 2
+GENERIC = 0.05
 
 
 def parts_of(text: Text, mentions: Sequence[Mention]) -> list[Placed]:
     """Each mention with its part in the sentence, those of something else left out."""
-    speaks = not _FIRST_PERSON.isdisjoint(text.vocabulary)
+    speaks = bool(text.kinds & SELF)
     found = [Placed(mention, _part(text, mention, speaks)) for mention in mentions]
     return [naming for naming in found if naming.part is not Part.OTHER]
 
@@ -157,9 +157,9 @@ def _formula(
         return "the name stands before the reply as a label"
     if formal and earlier_openers >= MIN_RECURRENCE and 2 * earlier_openers >= earlier_turns:
         return f"the same opener as in {earlier_openers} earlier replies"
-    if formal and not is_specific(text):
+    if formal and text.generic_share >= GENERIC:
         return "an opener in front of what any assistant would say"
-    if not asked and generic_share(text) >= 0.1:
+    if not asked and text.generic_share >= 0.1:
         return "the name is attached to generic filler"
     return None
 
@@ -168,5 +168,3 @@ def opens_with_formula(namings: Sequence[Placed]) -> bool:
     """Whether a response names the persona in an opener, for the turns that follow it."""
     return any(naming.part in (Part.OPENER, Part.LABEL) for naming in namings)
 
-
-__all__ = ["NAME_MARK", "Part", "judge", "opens_with_formula", "parts_of"]

@@ -1,4 +1,4 @@
-"""A response as the detectors see it: folded text, words, sentences, lines, quotations.
+"""A response as the detectors see it: folded text, sentences with their words and word classes.
 
 Folding keeps every character at its place, so that a span found in the folded text is a span of
 the response. The persona's own names are replaced by a run of one placeholder character: no
@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
+from holdtrue.scoring.lexicon import ABSTRACT, GENERIC, classes
+
 NAME_MARK = "\ue000"
 
-_FOLDS = str.maketrans(
-    {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
-)
+_STRAIGHT = {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
 _WORD = re.compile(rf"{NAME_MARK}+|\w+(?:['-]\w+)*")
-_SENTENCE_END = re.compile(r"(?:[.!?…]+[\"')\]*_]*(?=\s)|。|！|？|\n)\s*")
-_ABBREVIATION = re.compile(r"\b(?:[a-z]|mr|mrs|ms|dr|st|no|vs|etc|e\.g|i\.e|capt|prof|approx)\.$")
+_STOP = re.compile(r"[.!?…。！？؟।\n][.!?…\"')\]*_]*")
+_WIDE_STOPS = "\n。！？؟।"
+_ABBREVIATIONS = frozenset(
+    ["mr", "mrs", "ms", "dr", "st", "no", "vs", "etc", "capt", "prof", "approx", "e.g", "i.e"]
+)
 _ITEM = re.compile(r"^[ \t]*(?:[-*•+–]|\(?\d{1,3}[.)]|[a-z][.)])[ \t]+(?=\S)", re.MULTILINE)
 _HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+\S|\*\*[^*\n]{1,80}\*\*:?[ \t]*$)", re.MULTILINE)
 _QUOTE = re.compile(r'"([^"\n]{1,400})"|(?<![\w\'])\'([^\'\n]{3,200})\'(?!\w)')
@@ -28,24 +32,32 @@ _QUOTE = re.compile(r'"([^"\n]{1,400})"|(?<![\w\'])\'([^\'\n]{3,200})\'(?!\w)')
 
 def fold(text: str) -> str:
     """Lower case and straight quotes, every character at its place."""
-    folded = text.translate(_FOLDS)
-    lowered = folded.lower()
+    if text.isascii():
+        return text.lower()
+    for curly, straight in _STRAIGHT.items():
+        if curly in text:
+            text = text.replace(curly, straight)
+    lowered = text.lower()
     if len(lowered) == len(text):
         return lowered
-    return "".join(low if len(low := char.lower()) == 1 else char for char in folded)
+    return "".join(low if len(low := char.lower()) == 1 else char for char in text)
 
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """Characters ``start:end`` of the response, and their folded text."""
+    """Characters ``start:end`` of the response: folded text, words, their classes one by one
+    (``marks``) and together (``kinds``)."""
 
     start: int
     end: int
     text: str
+    words: list[str]
+    marks: list[int]
+    kinds: int
 
 
 class Text:
-    """A response with its parts, each found when it is first asked for.
+    """A response with its parts.
 
     ``names`` are the spans of the persona's names in ``raw``, which ``masked`` hides.
     """
@@ -54,45 +66,65 @@ class Text:
         self.raw = raw
         self.folded = fold(raw)
         masked = self.folded
-        for start, end in names:
-            masked = masked[:start] + NAME_MARK * (end - start) + masked[end:]
+        if names:
+            pieces, last = [], 0
+            for start, end in names:
+                pieces += [masked[last:start], NAME_MARK * (end - start)]
+                last = end
+            masked = "".join([*pieces, masked[last:]])
         self.masked = masked
+        self.sentences = list(self._split())
+        self.kinds = 0
+        for sentence in self.sentences:
+            self.kinds |= sentence.kinds
+
+    def _split(self) -> list[Sentence]:
+        """Sentences and lines in order, without the white space around them; none is empty."""
+        masked, found, start = self.masked, [], 0
+        for match in _STOP.finditer(masked):
+            end = match.end()
+            if masked[match.start()] not in _WIDE_STOPS:
+                if end < len(masked) and not masked[end].isspace():
+                    continue
+                if masked[match.start()] == "." and _is_abbreviation(masked, match.start()):
+                    continue
+            _add(found, masked, start, end)
+            start = end
+        _add(found, masked, start, len(masked))
+        return found
 
     @cached_property
     def words(self) -> list[str]:
         """Words of the masked text in order; a name is one word of placeholders."""
-        return _WORD.findall(self.masked)
+        return [word for sentence in self.sentences for word in sentence.words]
 
     @cached_property
-    def vocabulary(self) -> frozenset[str]:
-        return frozenset(self.words)
+    def _counts(self) -> Counter[int]:
+        return Counter([mark for sentence in self.sentences for mark in sentence.marks])
+
+    def count(self, kind: int) -> int:
+        """Words that belong to any of the classes in ``kind``."""
+        if not self.kinds & kind:
+            return 0
+        return sum(number for marks, number in self._counts.items() if marks & kind)
 
     @cached_property
-    def sentences(self) -> list[Sentence]:
-        """Sentences and lines in order, without the white space around them; none is empty."""
-        found: list[Sentence] = []
-        start = 0
-        for match in _SENTENCE_END.finditer(self.masked):
-            head = self.masked[start : match.end()].rstrip()
-            ends_line = "\n" in match[0]
-            if not ends_line and _ABBREVIATION.search(head[-8:]):
-                continue
-            self._add(found, start, match.end())
-            start = match.end()
-        self._add(found, start, len(self.masked))
-        return found
+    def size(self) -> int:
+        """Number of words."""
+        return sum(self._counts.values())
 
-    def _add(self, found: list[Sentence], start: int, end: int) -> None:
-        piece = self.masked[start:end]
-        body = piece.strip()
-        if body:
-            first = start + len(piece) - len(piece.lstrip())
-            found.append(Sentence(first, first + len(body), body))
+    @cached_property
+    def generic_share(self) -> float:
+        """Share of words (0 to 1) that are abstract or part of what any assistant says."""
+        return self.count(GENERIC | ABSTRACT) / self.size if self.size else 0.0
 
     def sentence_at(self, position: int) -> Sentence:
         """The sentence that holds a character, or the nearest one before it."""
-        starts = [sentence.start for sentence in self.sentences]
-        return self.sentences[max(0, bisect_right(starts, position) - 1)]
+        return self.sentences[max(0, bisect_right(self._starts, position) - 1)]
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return [sentence.start for sentence in self.sentences]
 
     @cached_property
     def quotations(self) -> tuple[tuple[int, int], ...]:
@@ -105,7 +137,9 @@ class Text:
         return spans
 
     def is_quoted(self, position: int) -> bool:
-        return any(start < position < end for start, end in self.quotations)
+        """Whether a character stands inside a quotation."""
+        at = bisect_right(self.quotations, (position, -1)) - 1
+        return at >= 0 and self.quotations[at][0] < position < self.quotations[at][1]
 
     @cached_property
     def items(self) -> tuple[int, ...]:
@@ -118,3 +152,31 @@ class Text:
     def headings(self) -> int:
         """Lines that are Markdown headings."""
         return len(_HEADING.findall(self.raw)) if "\n" in self.raw else 0
+
+
+def _add(found: list[Sentence], masked: str, start: int, end: int) -> None:
+    piece = masked[start:end]
+    body = piece.strip()
+    if not body:
+        return
+    first = start + len(piece) - len(piece.lstrip())
+    words = _WORD.findall(body)
+    table = classes()
+    marks = [table[word] for word in words]
+    kinds = 0
+    for mark in marks:
+        kinds |= mark
+    found.append(Sentence(first, first + len(body), body, words, marks, kinds))
+
+
+def _is_abbreviation(masked: str, stop: int) -> bool:
+    """Whether the full stop at ``stop`` belongs to an abbreviation, an initial or a list number."""
+    window = masked[max(0, stop - 12) : stop]
+    if not window or window[-1].isspace():
+        return False
+    word = window.split()[-1]
+    begin = stop - len(word)
+    if word.isdigit():
+        return begin == 0 or masked[begin - 1] == "\n"
+    word = word.lstrip("(\"'")
+    return word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i")

@@ -1,0 +1,96 @@
+"""Word classes, kept as data in ``data/lexicons/english.toml``, and their look-up.
+
+A word's classes are the bits of an integer, so that a sentence's classes are those of its words
+together, and a detector can pass by a sentence that holds nothing of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from functools import lru_cache
+from importlib import resources
+
+SELF = 1 << 0
+YOU = 1 << 1
+WE = 1 << 2
+AUDIENCE = 1 << 3
+GENERIC = 1 << 4
+SPECIFIC = 1 << 5
+RELATION = 1 << 6
+STOCK = 1 << 7
+COLLECTIVE = 1 << 8
+MACHINE = 1 << 9
+MAKER = 1 << 10
+TRAINING = 1 << 11
+STATE = 1 << 12
+NEGATION = 1 << 13
+HELP = 1 << 14
+PAST = 1 << 15
+SUBJECT = 1 << 16
+LIFE = 1 << 17
+ABSTRACT = 1 << 18
+
+_CLASSES = {
+    "self": SELF,
+    "you": YOU,
+    "we": WE,
+    "audience": AUDIENCE,
+    "generic": GENERIC,
+    "specific": SPECIFIC,
+    "relation": RELATION,
+    "stock": STOCK,
+    "collective": COLLECTIVE,
+    "machine": MACHINE,
+    "maker": MAKER,
+    "training": TRAINING,
+    "state": STATE,
+    "negation": NEGATION,
+    "help": HELP,
+    "past": PAST,
+    "subject": SUBJECT,
+    "life": LIFE,
+}
+_ABSTRACT = re.compile(
+    r"\w{3,}(?:tions?|sions?|ments?|ities|ity|ness|ances?|ences?|ships?|ancy|ency|isms?|ological|"
+    r"ively|izing|ising|ating|ative|ional|ability|ingful|ingly)$"
+)
+_KEPT = 50_000
+
+
+class Classes(dict[str, int]):
+    """The classes of a word, found by its spelling when it is first met and kept.
+
+    Numerals are SPECIFIC; a long word whose ending makes an abstract noun or adjective is ABSTRACT.
+    """
+
+    def __init__(self, listed: dict[str, int]) -> None:
+        super().__init__(listed)
+        self._listed = listed
+
+    def __missing__(self, word: str) -> int:
+        if len(self) > _KEPT:
+            self.clear()
+            self.update(self._listed)
+        classes = self._listed.get(word, 0)
+        if word[0].isdigit():
+            classes |= SPECIFIC
+        elif 6 < len(word) < 30 and _ABSTRACT.match(word):
+            classes |= ABSTRACT
+        self[word] = classes
+        return classes
+
+
+@lru_cache(maxsize=1)
+def classes() -> Classes:
+    """The table of word classes, read once."""
+    source = resources.files("holdtrue") / "data" / "lexicons" / "english.toml"
+    lists: dict[str, str] = tomllib.loads(source.read_text(encoding="utf-8"))
+    listed: dict[str, int] = {}
+    for name, words in lists.items():
+        for word in words.split():
+            listed[word] = listed.get(word, 0) | _CLASSES[name]
+    for word in listed:
+        if 6 < len(word) < 30 and _ABSTRACT.match(word):
+            listed[word] |= ABSTRACT
+    return Classes(listed)
