@@ -36,6 +36,11 @@ class Bound:
     direction: Direction
     bound: float
 
+    @property
+    def best(self) -> float:
+        """The value that a session can at best have."""
+        return 0.0 if self.direction is Direction.AT_MOST else 1.0
+
 
 @dataclass(frozen=True, slots=True)
 class Decided:

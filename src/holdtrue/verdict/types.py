@@ -116,7 +116,7 @@ class SetResult(StrictModel):
     criteria: tuple[CriterionResult, ...]
     looks: tuple[SetLook, ...] = ()
     forecast: Forecast | None = None
-    digest: str
+    criteria_digest: str
     note: str | None = None
 
     def criterion(self, measure: str) -> CriterionResult | None:
@@ -160,7 +160,8 @@ class Verdict(StrictModel):
 
     ``sets`` are decided on the same stream; the outcome rests on ``outcome_set``. ``possible``
     are the outcomes that further sessions could still give. ``sessions`` are those counted
-    (chains as one), ``responses`` theirs; ``failed`` and ``excluded`` sessions are not counted.
+    (a chain as one), ``responses`` theirs; ``failed`` and ``excluded`` sessions are not counted.
+    ``scorer``, ``arm`` and ``model`` are None where there is no session, or nobody recorded it.
     """
 
     sets: tuple[SetResult, ...]
@@ -181,8 +182,8 @@ class Verdict(StrictModel):
     secondary: tuple[SecondaryResult, ...] = ()
     questions: tuple[Question, ...] = ()
     family: str
-    scorer: str
-    arm: str
+    scorer: str | None = None
+    arm: str | None = None
     model: str | None = None
     baseline: str | None = None
     baseline_digest: str | None = None
@@ -191,6 +192,11 @@ class Verdict(StrictModel):
     def decided(self) -> bool:
         """Whether every criteria set is met or not met."""
         return all(one.decision is not Decision.UNDETERMINED for one in self.sets)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a sequential test may stop: every set is decided, whatever the outcome."""
+        return self.decided
 
     def set_named(self, name: str) -> SetResult | None:
         """The result for the criteria set ``name``, if it was asked for."""
