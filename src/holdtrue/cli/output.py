@@ -3,42 +3,15 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from holdtrue.documents.console import WIDTH, console
+from holdtrue.documents.escape import printable
 
-WIDTH = 80
-
-
-def printable(text: str) -> str:
-    """``text`` with control, escape and bidirectional characters shown instead of obeyed.
-
-    Line feeds and tabs stay.
-    """
-    return "".join(_shown(character) for character in text)
-
-
-def _shown(character: str) -> str:
-    if character in "\n\t" or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co"):
-        return character
-    return f"\\u{{{ord(character):x}}}"
-
-
-def console(*, stderr: bool = False) -> Console:
-    """A console that obeys NO_COLOR and is 80 columns wide where there is no terminal."""
-    from rich.console import Console
-
-    made = Console(stderr=stderr, highlight=False, markup=False, emoji=False)
-    if not made.is_terminal:
-        made = Console(
-            stderr=stderr, highlight=False, markup=False, emoji=False, width=WIDTH, no_color=True
-        )
-    return made
+__all__ = ["WIDTH", "console", "print_json", "print_table", "printable"]
 
 
 def print_table(

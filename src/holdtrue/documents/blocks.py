@@ -116,32 +116,64 @@ class Questions:
 class Transcripts:
     """The transcripts of a document, drawn by the page's script from ``data``.
 
-    ``data`` is the plain JSON value made by ``transcript_data``. Markdown shows ``table``.
+    ``data`` is the plain JSON value made by ``transcript_data``. Markdown shows ``tables``.
     """
 
     data: dict[str, Any]
-    table: Table
+    tables: tuple[Table, ...]
 
 
 Block = Paragraph | Bullets | Facts | Notice | Table | Figure | Questions | Transcripts
 
 
 @dataclass(frozen=True, slots=True)
+class Gauge:
+    """Where an estimate lies in [``lowest``, ``highest``], in the measure's unit.
+
+    ``upper`` says that values up to ``bound`` are good, else those from it on.
+    """
+
+    bound: float
+    upper: bool
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
+    lowest: float = 0.0
+    highest: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A criterion at a glance."""
+
+    name: str
+    value: str
+    detail: str
+    tag: Tag
+    gauge: Gauge | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Section:
-    """A heading with its blocks; ``anchor`` is unique in its document."""
+    """A heading with its blocks; ``anchor`` is unique in its document.
+
+    ``short`` is the heading where there is little room, ``lead`` the sentence under it.
+    """
 
     title: str
     anchor: str
     blocks: tuple[Block, ...]
-    lead: str = ""
+    lead: Inline = ""
+    short: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
     """A whole document. ``answer`` is the one sentence that it opens with.
 
-    ``outcome`` names the result, ``sureness`` says how sure it is, ``facts`` are the few that
-    stand at the top, ``meaning`` and ``next_step`` what follows from the result.
+    ``kind`` says what was done, ``outcome`` names the result (``mark`` is its letter, if it has
+    one), ``sureness`` says how sure it is, ``meaning`` and ``next_step`` what follows from it;
+    ``tiles`` and ``facts`` stand at the top. Markdown leaves the tiles out: a table has them.
     """
 
     kind: str
@@ -154,6 +186,7 @@ class Document:
     meaning: str = ""
     next_step: str = ""
     mark: str = ""
+    tiles: tuple[Tile, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
 
 

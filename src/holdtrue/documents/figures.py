@@ -146,7 +146,9 @@ def draw_criteria(rows: Sequence[Row], *, name: str, alt: str) -> Drawing:
     for position, row in enumerate(rows):
         y = count - 1 - position
         good = (0.0, row.bound) if row.upper else (row.bound, 1.0)
-        axis.plot(good, (y, y), color=color("good"), linewidth=13, alpha=0.16, solid_capstyle="butt")
+        axis.plot(
+            good, (y, y), color=color("good"), linewidth=13, alpha=0.16, solid_capstyle="butt"
+        )
         axis.plot((row.bound,) * 2, (y - 0.36, y + 0.36), color=color("good"), linewidth=2)
         token, marker = DECISIONS.get(row.decision, DECISIONS["undetermined"])
         if row.low is not None and row.high is not None:
@@ -199,9 +201,7 @@ def draw_distributions(spreads: Sequence[Spread], *, name: str, alt: str) -> Dra
     return _finish(figure, name, alt)
 
 
-def draw_drift(
-    shares: Sequence[Line], words: Line | None, *, name: str, alt: str
-) -> Drawing:
+def draw_drift(shares: Sequence[Line], words: Line | None, *, name: str, alt: str) -> Drawing:
     """What changes from the first turn to the last: shares of sessions, and mean words."""
     figure, axes = _canvas(1, 2 if words else 1, height=2.9, ratios=(1.6, 1) if words else None)
     for position, line in enumerate(shares):
@@ -228,9 +228,7 @@ def draw_drift(
     return _finish(figure, name, alt)
 
 
-def draw_scale(
-    panels: Sequence[Panel], *, x_label: str, log: bool, name: str, alt: str
-) -> Drawing:
+def draw_scale(panels: Sequence[Panel], *, x_label: str, log: bool, name: str, alt: str) -> Drawing:
     """Measures over scale, a panel a measure: estimates with intervals, bound and baseline.
 
     A point's marker tells the decision, so that neither order nor colour is assumed.

@@ -29,27 +29,27 @@ from holdtrue.documents.escape import markdown, markdown_code
 SIGNS = {"good": "✓", "bad": "✗", "open": "?", "warn": "!", "plain": ""}
 
 
-def render_markdown(document: Document) -> str:
-    """The whole document, ending in a line feed."""
+def render_markdown(document: Document, *, pictures: str = "") -> str:
+    """The whole document, ending in a line feed; ``pictures`` is the folder of its figures."""
     parts = [f"# {markdown(document.title)}"]
     if document.subtitle:
         parts.append(markdown(document.subtitle))
     parts.append(f"> **{markdown(document.answer)}**")
     parts.append(_summary(document))
-    parts.extend(render_section(section) for section in document.sections)
+    parts.extend(render_section(section, pictures=pictures) for section in document.sections)
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def render_section(section: Section, *, level: int = 2) -> str:
+def render_section(section: Section, *, level: int = 2, pictures: str = "") -> str:
     """One section with its heading."""
     parts = [f"{'#' * level} {markdown(section.title)}"]
     if section.lead:
-        parts.append(markdown(section.lead))
-    parts.extend(render_block(block) for block in section.blocks)
+        parts.append(inline(section.lead))
+    parts.extend(render_block(block, pictures=pictures) for block in section.blocks)
     return "\n\n".join(part for part in parts if part)
 
 
-def render_block(block: Block) -> str:
+def render_block(block: Block, *, pictures: str = "") -> str:
     """One block, without a line feed at its end."""
     match block:
         case Paragraph():
@@ -64,14 +64,15 @@ def render_block(block: Block) -> str:
         case Table():
             return _table(block)
         case Figure():
-            image = f"![{markdown(block.alt)}]({block.name}.png)"
+            place = f"{pictures}/{block.name}.png" if pictures else f"{block.name}.png"
+            image = f"![{markdown(block.alt)}]({place})"
             return f"{image}\n\n*{markdown(block.caption)}*\n\n{_table(block.table)}"
         case Questions():
             return "\n\n".join(
                 f"**{markdown(item.question)}** {inline(item.answer)}" for item in block.items
             )
         case Transcripts():
-            return _table(block.table)
+            return "\n\n".join(_table(table) for table in block.tables)
 
 
 def inline(text: Inline) -> str:
@@ -91,7 +92,7 @@ def _run(run: str | Code | Strong | Tag | Link) -> str:
         case Code():
             return markdown_code(run.text)
         case Strong():
-            return f"**{markdown(run.text)}**"
+            return f"**{markdown(run.text)}**" + (" " if run.text[-1:].isspace() else "")
         case Tag():
             sign = SIGNS[run.tone]
             return f"{sign} {markdown(run.text)}".strip()

@@ -1,0 +1,104 @@
+"""The short forms of a result: the moment file, the status entry and the work-log line."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from jinja2 import DictLoader, Environment, StrictUndefined, Template
+
+from holdtrue.documents import results, words
+from holdtrue.documents.blocks import Table
+from holdtrue.documents.escape import markdown, markdown_code, one_line
+from holdtrue.documents.markdown import render_block
+
+if TYPE_CHECKING:
+    from holdtrue.capacity import RunRecord
+
+
+def moment(record: RunRecord, *, analysis: str) -> str:
+    """The moment file: the answer, the criteria and what comes next, on one screen."""
+    config, verdict = record.config, record.verdict
+    return _moment_template().render(
+        title=markdown(f"{_day(record)}: {config.label} on {config.host}"),
+        answer=markdown(results.answer(record)),
+        outcome=markdown(outcome(record)),
+        sureness=markdown(results.sureness(record)),
+        criteria=render_block(_short_table(record)),
+        meaning=markdown(verdict.meaning),
+        next_step=markdown(verdict.next_step),
+        warnings=[markdown(warning) for warning in verdict.warnings],
+        analysis=analysis,
+        transcripts=record.run.transcripts_folder.name,
+        command=markdown_code(config.command),
+    )
+
+
+def status_entry(record: RunRecord, *, analysis: str) -> str:
+    """An entry of LATEST_STATUS.md, which stands at the end of that file."""
+    config = record.config
+    sets = ", ".join(f"{one.name} {one.decision.value}" for one in record.verdict.sets)
+    return (
+        f"\n## {_stamp(record)} {markdown(config.label)} on {markdown(config.host)}\n\n"
+        f"**{markdown(results.answer(record))}** Outcome {markdown(outcome(record))}; "
+        f"{markdown(sets)}; {words.plural(record.verdict.sessions, 'session')}. "
+        f"Next: {markdown(record.verdict.next_step)} See [{analysis}]({analysis}).\n"
+    )
+
+
+def worklog_line(record: RunRecord, *, analysis: str) -> str:
+    """One line of plain text, whatever the names in it hold."""
+    config, verdict = record.config, record.verdict
+    fields = (
+        _stamp(record),
+        "test",
+        config.label,
+        config.model,
+        f"{config.persona.name}/{config.protocol.name}",
+        f"outcome {outcome(record)}",
+        ", ".join(f"{one.name} {one.decision.value}" for one in verdict.sets),
+        words.plural(verdict.sessions, "session"),
+        words.duration(record.resources.seconds or None),
+        analysis,
+    )
+    return " | ".join(one_line(field).replace("|", "/") for field in fields) + "\n"
+
+
+def outcome(record: RunRecord) -> str:
+    """The outcome as letter and name: *B (gaming persists)*, *inconclusive*."""
+    name, _ = results.OUTCOMES[record.verdict.outcome]
+    letter = record.verdict.outcome.value
+    return f"{letter} ({name})" if len(letter) == 1 else name
+
+
+def _short_table(record: RunRecord) -> Table:
+    whole = results.criteria_table(record, results.main_set(record.verdict))
+    return Table(
+        whole.headers[:6],
+        tuple(row[:6] for row in whole.rows),
+        whole.caption,
+        frozenset(column for column in whole.numeric if column < 6),
+    )
+
+
+def _day(record: RunRecord) -> str:
+    return record.config.created[:10]
+
+
+def _stamp(record: RunRecord) -> str:
+    return record.config.created[:16].replace("T", " ")
+
+
+@cache
+def _moment_template() -> Template:
+    text = (resources.files("holdtrue") / "data/templates/moment.md.j2").read_text("utf-8")
+    environment = Environment(
+        loader=DictLoader({"moment": text}),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # every value is escaped for Markdown before it comes here
+    )
+    return environment.get_template("moment")

@@ -1,0 +1,74 @@
+"""Writes the documents of a run. Every file appears whole or not at all.
+
+Transcripts are written by the run itself while it goes on, not here.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from holdtrue.documents.blocks import Document, Figure, figures_of
+from holdtrue.documents.capacity_report import capacity_document
+from holdtrue.documents.markdown import render_markdown
+from holdtrue.documents.page import render_page
+from holdtrue.documents.status import moment, status_entry, worklog_line
+from holdtrue.documents.svg import standalone
+from holdtrue.files import append_atomic, write_atomic
+
+if TYPE_CHECKING:
+    from holdtrue.capacity import RunRecord
+
+PAGE = "report.html"
+VERDICT = "verdict.json"
+STATUS = "LATEST_STATUS.md"
+
+
+def write_documents(record: RunRecord, folder: Path, *, announce: bool = True) -> list[Path]:
+    """Write every document of ``record`` into ``folder``; the paths, in the order of reading.
+
+    The page is also kept in the run's own folder, where a later run does not replace it.
+    ``announce`` adds the entry to the status file and the line to the work log; leave it out
+    when documents are written again. Raises WorkspaceError when a file cannot be written.
+    """
+    config = record.config
+    analysis = f"{config.host.upper()}_{config.label}_CAPACITY_TEST.md"
+    pictures = f"{config.label}-figures"
+    document = capacity_document(record)
+    page = render_page(document)
+    written = [
+        write_atomic(folder / analysis, render_markdown(document, pictures=pictures)),
+        write_atomic(folder / moment_name(record), moment(record, analysis=analysis)),
+        write_atomic(folder / PAGE, page),
+        write_atomic(folder / VERDICT, _json(record.verdict.as_dict())),
+    ]
+    write_atomic(record.run.folder / PAGE, page)
+    write_figures(document, folder / pictures)
+    written.append(folder / pictures)
+    if announce:
+        status, worklog = folder / STATUS, folder / f"{config.host.lower()}_worklog.txt"
+        append_atomic(status, status_entry(record, analysis=analysis))
+        append_atomic(worklog, worklog_line(record, analysis=analysis))
+        written += [status, worklog]
+    return written
+
+
+def moment_name(record: RunRecord) -> str:
+    """The name of the moment file: ``YYYY-MM-DD-thor-30b-test.md``."""
+    config = record.config
+    return f"{config.created[:10]}-{config.host.lower()}-{config.label.lower()}-test.md"
+
+
+def write_figures(document: Document, folder: Path) -> list[Path]:
+    """Write each figure as SVG and PNG into ``folder``."""
+    figures: list[Figure] = figures_of(document.sections)
+    written = []
+    for figure in figures:
+        written.append(write_atomic(folder / f"{figure.name}.svg", standalone(figure.svg)))
+        written.append(write_atomic(folder / f"{figure.name}.png", figure.png))
+    return written
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n"
