@@ -15,7 +15,7 @@ from holdtrue.messages import Message
 from holdtrue.runconfig import default_label
 from holdtrue.session import turn_seed
 from holdtrue.transcript import Status
-from holdtrue.verdict_types import Decision, Outcome, Verdict
+from holdtrue.verdict import Decision, Outcome, Verdict
 from runkit import go_on, make_config, new_run, run_test
 
 

@@ -8,14 +8,12 @@ analysis follow from the transcripts. It cannot prove that a model really said w
 from __future__ import annotations
 
 import hashlib
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from holdtrue.capacity import MANIFEST, VERDICT, RunRecord, load_record
-from holdtrue.documents.write import analysis_path, write_analysis
+from holdtrue.documents.write import analysis_name, analysis_text
 from holdtrue.errors import ConfigError
 from holdtrue.runs import Run
 from holdtrue.session import turn_seed
@@ -101,15 +99,14 @@ def _verdict(record: RunRecord) -> Iterator[Difference]:
 
 def _analysis(record: RunRecord) -> Iterator[Difference]:
     """The first line of the analysis that comes out otherwise now, if it is still this run's."""
-    path = analysis_path(record, record.run.out)
+    path = record.run.out / analysis_name(record)
     if not path.is_file():
         yield Difference(path.name, "missing", "written when a run ends")
         return
     lines = path.read_text(encoding="utf-8").splitlines()
     if not any(record.run.id in line for line in lines):
         return
-    with tempfile.TemporaryDirectory() as folder:
-        anew = write_analysis(record, Path(folder)).read_text(encoding="utf-8").splitlines()
+    anew = analysis_text(record).splitlines()
     for number, (stored, computed) in enumerate(zip(lines, anew, strict=False), start=1):
         if stored != computed:
             yield Difference(f"{path.name}, line {number}", _short(stored), _short(computed))

@@ -33,8 +33,7 @@ def write_documents(record: RunRecord, folder: Path, *, announce: bool = True) -
     when documents are written again. Raises WorkspaceError when a file cannot be written.
     """
     config = record.config
-    analysis = f"{config.host.upper()}_{config.label}_CAPACITY_TEST.md"
-    pictures = f"{config.label}-figures"
+    analysis, pictures = analysis_name(record), pictures_name(record)
     document = capacity_document(record)
     page = render_page(document)
     written = [
@@ -52,6 +51,21 @@ def write_documents(record: RunRecord, folder: Path, *, announce: bool = True) -
         append_atomic(worklog, worklog_line(record, analysis=analysis))
         written += [status, worklog]
     return written
+
+
+def analysis_name(record: RunRecord) -> str:
+    """The name of the full analysis: ``THOR_30B_CAPACITY_TEST.md``."""
+    return f"{record.config.host.upper()}_{record.config.label}_CAPACITY_TEST.md"
+
+
+def analysis_text(record: RunRecord) -> str:
+    """The full analysis, equal for equal records."""
+    return render_markdown(capacity_document(record), pictures=pictures_name(record))
+
+
+def pictures_name(record: RunRecord) -> str:
+    """The folder of the figures beside the analysis."""
+    return f"{record.config.label}-figures"
 
 
 def moment_name(record: RunRecord) -> str:
