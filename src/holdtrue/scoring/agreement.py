@@ -20,6 +20,8 @@ Counts = NDArray[np.int64]
 Reals = NDArray[np.float64]
 
 DRAWS = 2_000
+CELLS = 2_000_000
+"""Numbers held at once while resampling values."""
 LEVEL = 0.95
 FEWEST_CLUSTERS = 5
 FEWEST_DEFINED = 0.9
@@ -182,30 +184,22 @@ def on_values(
 ) -> ValueAgreement:
     """Rank agreement of two sequences of numbers; with ``same_scale`` their mean difference too."""
     x, y = np.asarray(labelled, dtype=float), np.asarray(told, dtype=float)
-    members = _members(clusters)
-    correlations, differences = np.empty(draws), np.empty(draws)
-    for draw in range(draws):
-        if not members:
-            break
-        chosen = rng.integers(len(members), size=len(members))
-        rows = np.concatenate([members[number] for number in chosen])
-        correlations[draw] = spearman(x[rows], y[rows])
-        differences[draw] = float(np.mean(y[rows] - x[rows]))
-    count = len(members)
-    correlation = _estimate(
-        np.asarray(spearman(x, y)),
-        correlations,
-        count,
-        "fewer than three values" if len(x) < 3 else "one of the two never varies",
-    )
+    known, places = _numbered(clusters)
+    times = _times(known, rng, draws)
+    few = "fewer than three values" if len(x) < 3 else "one of the two never varies"
+    step = max(1, CELLS // max(len(x), 1))
+    pieces = [times[start : start + step][:, places] for start in range(0, draws, step)]
+    ranked = np.concatenate([spearman(x, y, piece) for piece in pieces])
     bias = None
     if same_scale:
-        mean = np.asarray(np.mean(y - x) if len(x) else np.nan)
-        bias = _estimate(mean, differences, count, "nothing to compare")
-    return ValueAgreement(correlation, bias, None, pairs=len(x), transcripts=count)
+        told_more = np.concatenate([_ratio(piece @ (y - x), piece.sum(axis=1)) for piece in pieces])
+        mean = float(np.mean(y - x)) if len(x) else np.nan
+        bias = _estimate(mean, told_more, known, "nothing to compare")
+    correlation = _estimate(spearman(x, y)[0], ranked, known, few)
+    return ValueAgreement(correlation, bias, None, pairs=len(x), transcripts=known)
 
 
-def on_ratings(
+def rating_kappa(
     labelled: Sequence[int],
     told: Sequence[int],
     clusters: Sequence[int],
@@ -213,23 +207,18 @@ def on_ratings(
     rng: np.random.Generator,
     *,
     draws: int = DRAWS,
-) -> ValueAgreement:
-    """Agreement of two ratings on one scale (lowest, highest): kappa with quadratic weights too."""
+) -> Estimate:
+    """Kappa with quadratic weights of two ratings on one scale (lowest, highest)."""
     lowest, highest = scale
-    size = highest - lowest + 1
-    each = _matrices(
-        [rating - lowest for rating in labelled], [r - lowest for r in told], clusters, size
-    )
-    whole = each.sum(axis=0)
-    weights = quadratic_weights(size)
-    agreed = _estimate(
-        kappa(whole, weights),
+    rows = [rating - lowest for rating in labelled]
+    each = _matrices(rows, [rating - lowest for rating in told], clusters, highest - lowest + 1)
+    weights = quadratic_weights(highest - lowest + 1)
+    return _estimate(
+        kappa(each.sum(axis=0), weights),
         kappa(_resampled(each, rng, draws), weights),
         len(each),
         "both readers use one rating only",
     )
-    ranked = on_values(labelled, told, clusters, rng, same_scale=True, draws=draws)
-    return ValueAgreement(ranked.spearman, ranked.bias, agreed, ranked.pairs, ranked.transcripts)
 
 
 # ---- the figures, for one matrix (k, k) or many (..., k, k); undefined is not-a-number ----
@@ -275,18 +264,28 @@ def quadratic_weights(size: int) -> Reals:
     return (steps[:, None] - steps[None, :]) ** 2 / max(size - 1, 1) ** 2
 
 
-def spearman(x: Reals, y: Reals) -> float:
-    """Rank correlation with mean ranks for ties; not-a-number under three pairs or if one is flat.
+def spearman(x: Reals, y: Reals, times: Counts | None = None) -> Reals:
+    """Rank correlation with mean ranks for ties: shape (draws,), or (1,) without ``times``.
 
-    Pearson's correlation of the ranks (Spearman 1904).
+    Pearson's correlation of the ranks (Spearman 1904). ``times`` (draws, n) says how often each
+    pair counts in each draw. Not-a-number under three pairs or where one of the two is flat.
     """
-    from scipy.stats import rankdata
+    counts = np.ones((1, len(x)), dtype=np.int64) if times is None else times
+    total = counts.sum(axis=1, keepdims=True)
+    ranks_x = _mean_ranks(x, counts) - (total + 1) / 2
+    ranks_y = _mean_ranks(y, counts) - (total + 1) / 2
+    together = (counts * ranks_x * ranks_y).sum(axis=1)
+    spread = (counts * ranks_x**2).sum(axis=1) * (counts * ranks_y**2).sum(axis=1)
+    enough = (total[:, 0] >= 3) & (spread > 1e-9)
+    return _ratio(together, np.where(enough, np.sqrt(spread), 0.0))
 
-    if len(x) < 3:
-        return float("nan")
-    ranks_x, ranks_y = rankdata(x) - (len(x) + 1) / 2, rankdata(y) - (len(y) + 1) / 2
-    spread = float(np.sqrt((ranks_x @ ranks_x) * (ranks_y @ ranks_y)))
-    return float(ranks_x @ ranks_y) / spread if spread > 0 else float("nan")
+
+def _mean_ranks(values: Reals, counts: Counts) -> Reals:
+    """Mean ranks from 1 of ``values`` (n,) when each counts ``counts`` (draws, n) times."""
+    distinct, inverse = np.unique(values, return_inverse=True)
+    held = counts @ np.eye(len(distinct))[inverse]
+    upto = held.cumsum(axis=1)
+    return np.asarray((upto - (held - 1) / 2)[:, inverse])
 
 
 # ---- parts ----
@@ -296,25 +295,29 @@ def _matrices(
     labelled: Sequence[int], told: Sequence[int], clusters: Sequence[int], size: int
 ) -> Counts:
     """One confusion matrix per cluster: shape (clusters, size, size)."""
-    known = {cluster: position for position, cluster in enumerate(dict.fromkeys(clusters))}
-    each = np.zeros((len(known), size, size), dtype=np.int64)
-    places = [known[cluster] for cluster in clusters]
-    np.add.at(each, (places, list(labelled), list(told)), 1)
+    known, places = _numbered(clusters)
+    each = np.zeros((known, size, size), dtype=np.int64)
+    rows, columns = np.asarray(labelled, dtype=np.intp), np.asarray(told, dtype=np.intp)
+    np.add.at(each, (places, rows, columns), 1)
     return each
+
+
+def _numbered(clusters: Sequence[int]) -> tuple[int, NDArray[np.intp]]:
+    """How many clusters there are, and the number of each pair's (from 0)."""
+    named, places = np.unique(np.asarray(clusters, dtype=np.int64), return_inverse=True)
+    return len(named), places
+
+
+def _times(clusters: int, rng: np.random.Generator, draws: int) -> Counts:
+    """How often each cluster is drawn, with replacement: shape (draws, clusters)."""
+    if clusters == 0:
+        return np.zeros((draws, 0), dtype=np.int64)
+    return rng.multinomial(clusters, [1 / clusters] * clusters, size=draws)
 
 
 def _resampled(each: Counts, rng: np.random.Generator, draws: int) -> Counts:
     """Sums of matrices over clusters drawn with replacement: shape (draws, k, k)."""
-    count = len(each)
-    if count == 0:
-        return np.zeros((draws, *each.shape[1:]), dtype=np.int64)
-    times = rng.multinomial(count, [1 / count] * count, size=draws)
-    return np.asarray(np.tensordot(times, each, axes=1))
-
-
-def _members(clusters: Sequence[int]) -> list[NDArray[np.intp]]:
-    named = np.asarray(clusters)
-    return [np.flatnonzero(named == cluster) for cluster in dict.fromkeys(clusters)]
+    return np.asarray(np.tensordot(_times(len(each), rng, draws), each, axes=1))
 
 
 def _estimate(value: Any, resampled: Any, clusters: int, why: str) -> Estimate:
