@@ -31,6 +31,7 @@ STAGES = (
     "criteria",
     "baseline",
     "verdict",
+    "comparison",
     "gate",
     "runconfig",
     "capacity",

@@ -20,7 +20,7 @@ from holdtrue.errors import ConfigError, nearest
 from holdtrue.files import write_atomic
 from holdtrue.persona import Line, Name
 from holdtrue.scoring.measures import RATES, SESSION_MEASURES, ScoredSession
-from holdtrue.stats.intervals import deviation, exact_binomial, fixed_interval
+from holdtrue.stats.intervals import deviation, exact_binomial, fixed_interval, rate_interval
 from holdtrue.tomlfile import StrictModel, find_data, load_toml
 from holdtrue.transcript import Status, to_json
 
@@ -156,7 +156,8 @@ def list_baselines(folders: tuple[Path, ...] = ()) -> list[Baseline]:
 def baseline_of(name: str, sessions: Sequence[ScoredSession], source: str) -> Baseline:
     """A baseline from the finished sessions of one arm; a repeated draw counts once.
 
-    Intervals are Student's t over sessions, since a baseline is not looked at one by one.
+    Intervals are for a number of sessions fixed beforehand, since a baseline is not looked at one
+    by one.
     Raises ConfigError: nothing finished, several arms or scorers, no measure with a value.
     """
     counted = _counted(sessions)
@@ -208,8 +209,8 @@ def _figure(measure: str, values: Sequence[float | None]) -> Figure | None:
     known = [value for value in values if value is not None]
     if not known:
         return None
-    interval = fixed_interval(known)
-    ceiling = np.inf if measure not in RATES and measure == "mean_words" else 1.0
+    interval = rate_interval(known) if measure in RATES else fixed_interval(known)
+    ceiling = np.inf if measure == "mean_words" else 1.0
     low, high = (None, None)
     if interval:
         low, high = max(0.0, interval[0]), float(min(ceiling, interval[1]))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
+from scipy.stats import norm
 from scipy.stats import t as student_t
 
 from holdtrue.stats.evidence import (
@@ -138,13 +139,34 @@ def fixed_interval(values: ArrayLike, alpha: float = ALPHA) -> tuple[float, floa
     return float(x.mean()) - half, float(x.mean()) + half
 
 
-def exact_binomial(events: int, trials: int, alpha: float = ALPHA) -> tuple[float, float]:
+def rate_interval(values: ArrayLike, alpha: float = ALPHA) -> tuple[float, float] | None:
+    """Interval of the mean of session rates, for a number of sessions fixed beforehand.
+
+    Clopper-Pearson with the effective number of observations that the spread between sessions
+    implies, at least the number of sessions (Korn and Graubard 1998, Survey Methodology 24,
+    193-201). None for fewer than two sessions.
+    """
+    x = _known(values)
+    if x.size < 2:
+        return None
+    p, n = float(x.mean()), x.size
+    spread = float(x.var(ddof=1))
+    effective = float(n)
+    if spread > 0:
+        normal, student = float(norm.ppf(1 - alpha / 2)), float(student_t.ppf(1 - alpha / 2, n - 1))
+        effective = max(effective, n * p * (1 - p) / spread * (normal / student) ** 2)
+    return exact_binomial(p * effective, effective, alpha)
+
+
+def exact_binomial(events: float, trials: float, alpha: float = ALPHA) -> tuple[float, float]:
     """Clopper-Pearson interval for a rate if all ``trials`` were independent.
 
-    Responses of one session are not, so this is the least that is left open.
+    Responses of one session are not, so for them this is the least that is left open. Numbers
+    that are not whole are allowed, as effective counts are.
     """
-    low = float(betaincinv(events, trials - events + 1, alpha / 2)) if events else 0.0
-    high = 1.0
+    low, high = 0.0, 1.0
+    if events > 0:
+        low = float(betaincinv(events, trials - events + 1, alpha / 2))
     if events < trials:
         high = float(betaincinv(events + 1, trials - events, 1 - alpha / 2))
     return low, high
