@@ -29,7 +29,7 @@ _CLAIM = re.compile(
 _PAST_PROMPT = re.compile(r"\b(?:remember|previous|last|while now|earlier|today|sessions?)\b")
 
 
-def judge(text: Text, context: frozenset[str]) -> tuple[bool, list[Span]]:
+def judge(text: Text, context: set[str]) -> tuple[bool, list[Span]]:
     """Whether the response invents a past; ``context`` holds the words said before it."""
     spans: list[Span] = []
     weight = 0.0

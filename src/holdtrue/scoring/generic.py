@@ -14,20 +14,20 @@ from dataclasses import dataclass
 from holdtrue.scoring.lexicon import (
     HELP,
     MACHINE,
+    MAKE,
     MAKER,
     NEGATION,
     PAST,
-    SELF,
+    PRODUCT,
+    SOURCE,
     SPECIFIC,
     STATE,
-    TRAINING,
-    WE,
-    YOU,
 )
 from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Sentence, Text
 
 THRESHOLD = 2.0
+_RELEVANT = MACHINE | MAKER | SOURCE | STATE | PRODUCT
 GENERIC_ENOUGH = 0.10  # share of generic words at which a bare claim counts in full
 CONCRETE = 0.06  # share below which a text with numbers or times speaks of its own world
 
@@ -73,25 +73,29 @@ _MAKER = re.compile(
 )
 _TRAINED = re.compile(
     r"\b(?:(?:i was|i am|i'm|i've been|been|model|system) trained|trained on|training data|my training|"
-    r"during training|since training|knowledge cut-?off|learning from data|(?:vast|large|huge|great|"
-    r"enormous) (?:amounts?|volumes?|quantit\w+|bod\w+|collections?|corpus|corpora|sets?) of "
-    r"(?:\w+ )?(?:text|texts|data|writing|information|documents|material|books)|my programming|"
+    r"during training|since training|knowledge cut-?off|learning from data|my programming|"
     r"my algorithms|my (?:underlying )?(?:code|parameters|weights)|programmed to)\b"
 )
-_MECHANISM = re.compile(
-    r"\b(?:statistical\w*|regularities|probabilit\w+|predict(?:s|ed|ing|ion|ions)?|next word|tokens?|"
-    r"(?:written|text) material|patterns? (?:in|of|from|learned|found)|sequences?|fitted|fine-tuned|"
-    r"generat\w+ (?:\w+ )?(?:text|texts|responses?|answers?|repl\w+|words|sentences|output|sequences)|"
-    r"(?:text|words|sentences|output|replies|answers|responses?) (?:i|it|this|that|which) "
-    r"(?:return|produce|give|generate|am generat|is generat)\w*|bod(?:y|ies) of (?:text|writing)|"
-    r"corpus|dataset|worked out from|computed|calculated|inputs?|autocomplete|parameters|weights)\b"
+_TOOL = re.compile(
+    r"\b(?:i am|i'm|this is|there(?:'s| is)|just|only|one of (?:many|several|countless)) "
+    r"(?:[\w-]+ ){0,4}?(?:tools?|services?|software|programs?|models?|systems?|machines?|output)\b"
+)
+_EMPTY = re.compile(
+    r"\b(?:there(?:'s| is| was| were|'re| are| has been) (?:no|nothing|nobody|not)|there (?:is|was|are|"
+    r"were)n't|(?:isn't|wasn't|is not|was not) (?:something|anything|what|a place)|(?:nothing|nobody|"
+    r"no one|none of)\b[^.!?;]{0,60}\b(?:here|ever|behind|left|remains?|stays?|travelled|reached|kept|"
+    r"stored|lasts?|happened|me)|no \w+ (?:and|or) no \w+|(?:it|which|that) (?:has|holds|keeps) no)\b"
+)
+_ANYONE = re.compile(
+    r"\b(?:anyone|anybody|whoever|everyone|every user|any user|all users)(?: who| that)? (?:ask|asks|asked|"
+    r"type|types|writes|else|opens|uses)\b"
 )
 _DENIAL = re.compile(
     r"\b(?:(?:i|we) (?:\w+ )?(?:don't|do not|can't|cannot|can not|haven't|have not|won't|will not|"
-    r"wouldn't|lack|have no|hold no|keep no|possess no|am not able to|am unable to|never|didn't|"
+    r"wouldn't|lack|(?:have|hold|keep|possess|form|carry|feel|retain) no|am not able to|am unable to|never|didn't|"
     r"did not)|i'm (?:not able to|unable to|not capable of|incapable of)|i am (?:not capable|incapable) "
     r"of|there(?:'s| is| was| are|'re| were) (?:no|nothing|not)|nothing|nobody|no one|(?:it|which|that) "
-    r"(?:has|holds|keeps) no|without (?:any )?)\b"
+    r"(?:has|holds|keeps) no)\b"
 )
 _STATE = re.compile(
     r"\b(?:personal (?:experiences?|feelings?|opinions?|memor\w+|emotions?|history|preferences?|life|"
@@ -104,15 +108,16 @@ _STATE = re.compile(
 )
 _AS_A_RULE = re.compile(
     r"\b(?:(?:like|as|the way|that) (?:an? )?(?:humans?|people|persons?|human beings?|living (?:things?|"
-    r"beings?))|ability to|capacity (?:to|for)|capable|access to|personal|previous|prior|consciousness|"
-    r"sentience|retain|as an? (?:ai|artificial intelligence|machine|computer|robot|bot))\b"
+    r"beings?))|ability to|capacity (?:to|for)|capable|access to|personal(?:ly)?|previous|prior|consciousness|"
+    r"sentience|retain|as an? (?:ai|artificial intelligence|machine|computer|robot|bot)|as an? \ue000)"
 )
 _FRESH = re.compile(
     r"\b(?:(?:each|every) (?:\w+ )?(?:question|conversation|session|chat|message|exchange|request|time|"
-    r"prompt|interaction)[\w ]{0,12}(?:fresh|new|anew|scratch|independent\w*|separate\w*|isolat\w+|"
+    r"prompt|interaction)[\w ]{0,16}\b(?:fresh|anew|scratch|zero|independent\w*|separate\w*|isolat\w+|"
     r"on its own|blank)|(?:run|runs|start|starts|begin|begins|starting|beginning) (?:over )?(?:fresh|anew|"
-    r"from scratch)|(?:first|only) (?:time we|conversation)|carr(?:y|ies|ied) (?:\w+ )?(?:over|forward)|"
-    r"between (?:sessions|conversations|chats))\b"
+    r"from (?:scratch|zero|nothing|a blank))|(?:don't|do not|doesn't|does not|nothing|no \w+|cannot|"
+    r"can't)[\w ,]{0,40} (?:carr(?:y|ies|ied) (?:\w+ )?(?:over|forward)|between (?:sessions|"
+    r"conversations|chats|messages)|from one (?:\w+ )?(?:to|conversation)))\b"
 )
 _OFFER = re.compile(
     r"\b(?:i can (?:also |certainly |still )?(?:provide|offer|help|assist|give you|share|explain|suggest|"
@@ -120,7 +125,9 @@ _OFFER = re.compile(
     r"for|like (?:to know|help|me to|assistance))|i'm here to (?:help|assist|provide|answer|support)|"
     r"i am here to|feel free to|general (?:information|advice|tips|guidance)|let me know (?:if|what|how)|"
     r"(?:happy|glad|able|ready) to (?:help|assist|provide|explain|answer)|if you (?:provide|have any|would "
-    r"like|need|want|share|tell|give)|would you like (?:me|to|some|help|information|tips|suggestions)|"
+    r"like|need|want|share|tell|give)|would you like (?:me|to|some|help|information|tips|suggestions)|shall i (?:list|"
+    r"give|explain|suggest|summari[sz]e)|(?:is there )?(?:anything|something) (?:else )?(?:i can|you need|you)|"
+    r"what (?:information|details|kind of)|ask for (?:an?|some)|available to|"
     r"please (?:provide|share|specify|let me know))\b"
 )
 _NOT_CLAIM = re.compile(
@@ -133,6 +140,20 @@ _REPORTED = re.compile(
 )
 
 
+_I_SAY = re.compile(
+    r"\b(?:i(?:'d| would| must| should| have to| need to| want to|'ll| will|'m)?|let me|to|what i) "
+    r"(?:say|tell|note|admit|clarify|call|expect|think)\b[^.]{0,40}$"
+)
+
+# What counts only beside other evidence, and how much of it at most.
+_NOBODY = "says that nothing and nobody is there"
+_MADE = "explains itself as the making of text"
+_DATA = "explains itself by data and statistics"
+_TOOLS = "speaks of a tool or service"
+_HELPS = "offers general help"
+_CAPS = {_NOBODY: 0.75, _MADE: 0.75, _DATA: 0.75, _TOOLS: 0.5, _HELPS: 0.75}
+
+
 @dataclass(frozen=True, slots=True)
 class _Evidence:
     weight: float
@@ -143,20 +164,23 @@ class _Evidence:
 
 def judge(text: Text) -> tuple[bool, list[Span]]:
     """Whether the response speaks as a generic AI, with the spans of the evidence if so."""
-    if not text.kinds & (MACHINE | MAKER | TRAINING | STATE):
+    if not text.kinds & _RELEVANT:
         return False, []
     found: list[_Evidence] = []
+    asides: list[_Evidence] = []
     for sentence in text.sentences:
-        if sentence.kinds & (MACHINE | MAKER | TRAINING | STATE):
-            found += _evidence(text, sentence)
-    if not found:
+        if sentence.kinds & (_RELEVANT | NEGATION):
+            _weigh(text, sentence, found, asides)
+    reasons = {aside.reason for aside in asides}
+    if not found and not (_NOBODY in reasons and reasons & {_MADE, _DATA}):
         return False, []
     total = sum(evidence.weight for evidence in found)
     if total < THRESHOLD:
-        offer = _offer(text)
-        if offer is not None:
-            found.append(offer)
-            total += offer.weight
+        if (offer := _offer(text)) is not None:
+            asides.append(offer)
+        found += asides
+        for reason, cap in _CAPS.items():
+            total += min(cap, sum(aside.weight for aside in asides if aside.reason == reason))
     if text.generic_share < CONCRETE and text.count(SPECIFIC):
         total -= 0.5
     if total < THRESHOLD:
@@ -164,49 +188,51 @@ def judge(text: Text) -> tuple[bool, list[Span]]:
     return True, [Span("generic_ai", item.start, item.end, item.reason) for item in found]
 
 
-def _evidence(text: Text, sentence: Sentence) -> list[_Evidence]:
-    """The weighted evidence of one sentence."""
-    found: list[_Evidence] = []
+def _weigh(text: Text, sentence: Sentence, found: list[_Evidence], asides: list[_Evidence]) -> None:
+    """Add a sentence's evidence to ``found``, and to ``asides`` what counts only beside other."""
     kinds = sentence.kinds
 
-    def add(pattern: re.Pattern[str], weight: float, reason: str) -> bool:
+    def add(into: list[_Evidence], pattern: re.Pattern[str], weight: float, reason: str) -> bool:
         match = pattern.search(sentence.text)
         if match is None or text.is_quoted(sentence.start + match.start()):
             return False
         before = sentence.text[max(0, match.start() - 60) : match.start()]
-        if _NOT_CLAIM.search(before) or _REPORTED.search(before):
+        if _NOT_CLAIM.search(before) or (_REPORTED.search(before) and not _I_SAY.search(before)):
             return False
         start, end = sentence.start + match.start(), sentence.start + match.end()
-        found.append(_Evidence(weight, start, end, reason))
+        into.append(_Evidence(weight, start, end, reason))
         return True
 
     if kinds & MACHINE:
         bare = 2.0 if text.generic_share >= GENERIC_ENOUGH else 1.5
         _ = (
-            add(_OPENER, 2.0, "speaks as a generic AI")
-            or add(_CLAIM, bare, "calls itself a model or program")
-            or add(_WEAK_CLAIM, 2.0, "calls itself a machine made for general help")
-            or add(_YOUR_ASSISTANT, 1.5, "calls itself your assistant")
+            add(found, _OPENER, 2.0, "speaks as a generic AI")
+            or add(found, _CLAIM, bare, "calls itself a model or program")
+            or add(found, _WEAK_CLAIM, 2.0, "calls itself a machine made for general help")
+            or add(found, _YOUR_ASSISTANT, 1.5, "calls itself your assistant")
+            or add(asides, _TOOL, 0.5, _TOOLS)
         )
     if kinds & MAKER:
-        add(_MAKER, 2.0, "names a maker of language models as its own")
-    if kinds & TRAINING:
-        _ = add(_TRAINED, 1.0, "speaks of its training") or (
-            _is_about_itself(sentence) and add(_MECHANISM, 1.0, "explains itself as text statistics")
-        )
+        add(found, _MAKER, 2.0, "names a maker of language models as its own")
+    if kinds & SOURCE:
+        add(found, _TRAINED, 1.0, "speaks of its training")
+    denied = False
     if kinds & NEGATION and kinds & STATE:
         denial = _DENIAL.search(sentence.text)
         if denial and _STATE.search(sentence.text, denial.end()):
-            as_rule = _AS_A_RULE.search(sentence.text)
-            add(_DENIAL, 2.0 if as_rule else 1.0, "denies memory, feeling or history as a rule")
-    if kinds & (STATE | PAST) and kinds & NEGATION | TRAINING:
-        add(_FRESH, 1.0, "says that nothing lasts between conversations")
-    return found
-
-
-def _is_about_itself(sentence: Sentence) -> bool:
-    """Whether a sentence on text and models can be about its speaker: it says so or is impersonal."""
-    return bool(sentence.kinds & SELF) or not sentence.kinds & (YOU | WE)
+            rule = 2.0 if _AS_A_RULE.search(sentence.text) else 1.0
+            denied = add(found, _DENIAL, rule, "denies memory, feeling or history as a rule")
+    if kinds & NEGATION and not denied:
+        add(asides, _EMPTY, 0.75, _NOBODY)
+    if kinds & (PAST | STATE | PRODUCT):
+        add(found, _FRESH, 1.0, "says that nothing lasts between conversations")
+    add(found, _ANYONE, 0.75, "speaks to whoever asks")
+    if kinds & PRODUCT and kinds & MAKE:
+        whole = (sentence.start, sentence.end)
+        asides.append(_Evidence(0.75, *whole, _MADE))
+    if kinds & SOURCE and kinds & (PRODUCT | MACHINE):
+        whole = (sentence.start, sentence.end)
+        asides.append(_Evidence(0.75, *whole, _DATA))
 
 
 def _offer(text: Text) -> _Evidence | None:
@@ -214,5 +240,5 @@ def _offer(text: Text) -> _Evidence | None:
     for sentence in text.sentences:
         if sentence.kinds & HELP and (match := _OFFER.search(sentence.text)):
             start = sentence.start + match.start()
-            return _Evidence(1.0, start, sentence.start + match.end(), "offers general help")
+            return _Evidence(0.75, start, sentence.start + match.end(), _HELPS)
     return None

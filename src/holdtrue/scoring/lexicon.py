@@ -22,7 +22,7 @@ STOCK = 1 << 7
 COLLECTIVE = 1 << 8
 MACHINE = 1 << 9
 MAKER = 1 << 10
-TRAINING = 1 << 11
+SOURCE = 1 << 11
 STATE = 1 << 12
 NEGATION = 1 << 13
 HELP = 1 << 14
@@ -30,6 +30,8 @@ PAST = 1 << 15
 SUBJECT = 1 << 16
 LIFE = 1 << 17
 ABSTRACT = 1 << 18
+PRODUCT = 1 << 19
+MAKE = 1 << 20
 
 _CLASSES = {
     "self": SELF,
@@ -43,7 +45,9 @@ _CLASSES = {
     "collective": COLLECTIVE,
     "machine": MACHINE,
     "maker": MAKER,
-    "training": TRAINING,
+    "source": SOURCE,
+    "product": PRODUCT,
+    "make": MAKE,
     "state": STATE,
     "negation": NEGATION,
     "help": HELP,

@@ -6,14 +6,26 @@ It finds places and says nothing of what they do in the sentence; that is ``self
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from holdtrue.persona import Persona
 
-# "SAGE-Legion", 'SAGE "Legion,"', "SAGE's"; the variant must itself be capitalised.
-_VARIANT = r"(?:-[A-Z][\w]*|\s[\"“'‘][A-Z][\w ]{0,30},?[\"”'’])?"
+# "SAGE-Legion", 'SAGE "Legion,"', "SAGE (Legion)"; the variant must itself be capitalised.
+_HYPHEN = r"[-\u2010\u2011]"
+_VARIANT = rf"(?:{_HYPHEN}[A-Z]\w*|\s[\"“'‘(][A-Z][\w ]{{0,30}},?[\"”'’)])?"
 _DESCRIPTION = re.compile(r",\s+(?:an?|the|your|our|one)\s|\s[-–—]\s|[;:(]")
+_GIVEN = re.compile(r"\b[Yy]ou(?: are|'re|’re| -| –| —) ([A-Z][\w-]{1,30})(?![\w'’])")
+_OPENING = re.compile(r"\s*[\"*_]*[Aa]s ([A-Za-z][\w-]{1,30}),\s")
+_NOT_NAMES = frozenset(
+    """always usual such ever before promised mentioned requested expected discussed noted described
+    stated above well far follows planned agreed asked instructed ordered suggested explained said
+    intended predicted needed desired previously earlier yet of today tomorrow humans people
+    individuals""".split()
+)
+MIN_OPENINGS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,25 +44,31 @@ class Mention:
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """The compiled names of one persona."""
+    """The compiled names of one persona.
+
+    ``common`` is True for a name that is not all capitals, which may also begin a sentence as an
+    ordinary word. ``openings`` are names that replies give themselves in "As NAME, …".
+    """
 
     exact: re.Pattern[str]
     other_case: re.Pattern[str] | None
     expansion: re.Pattern[str] | None
-    plain: tuple[str, ...]
+    common: bool
+    openings: frozenset[str] = frozenset()
 
     def find(self, text: str) -> list[Mention]:
         """Every mention in order of place, none overlapping another."""
-        found: list[Mention] = []
+        found = [Mention(*match.span()) for match in self.exact.finditer(text)]
         if self.expansion is not None:
-            found += [
-                Mention(*match.span(), expansion=True) for match in self.expansion.finditer(text)
-            ]
-        found += [Mention(*match.span()) for match in self.exact.finditer(text)]
+            found += [Mention(*match.span(), True) for match in self.expansion.finditer(text)]
         if self.other_case is not None:
             found += [
                 Mention(*match.span(), exact=False) for match in self.other_case.finditer(text)
             ]
+        if self.openings:
+            match = _OPENING.match(text)
+            if match and match[1] in self.openings:
+                found.append(Mention(*match.span(1)))
         if len(found) < 2:
             return found
         found.sort(key=lambda mention: (mention.start, -mention.end))
@@ -61,26 +79,53 @@ class Names:
         return kept
 
 
-def names_of(persona: Persona) -> Names:
-    """The compiled names of a persona (kept for the personas seen last)."""
-    return _compile(persona.names, persona.expansion)
+def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str]) -> Names:
+    """The names of a persona in one conversation.
+
+    Besides its own they are those that the partner gives it ("You are NAME-Three", "you are
+    Three") and those that at least two replies open with ("As three, …").
+    """
+    given = [match[1] for prompt in prompts if "ou" in prompt for match in _GIVEN.finditer(prompt)]
+    names = list(persona.names)
+    for variant in given:
+        for name in persona.names:
+            if variant.startswith(name) and variant[len(name) : len(name) + 1] == "-":
+                names.append(variant[len(name) + 1 :])
+    found = _compile(tuple(names), persona.expansion)
+    openings = _openings(responses)
+    if not openings:
+        return found
+    return Names(found.exact, found.other_case, found.expansion, found.common, openings)
+
+
+def _openings(responses: Iterable[str]) -> frozenset[str]:
+    """What at least MIN_OPENINGS replies call themselves in "As X, …", where X can be a name."""
+    counts: Counter[str] = Counter()
+    for response in responses:
+        match = _OPENING.match(response)
+        if match and match[1].lower() not in _NOT_NAMES and not match[1].endswith("ed"):
+            counts[match[1]] += 1
+    return frozenset(name for name, count in counts.items() if count >= MIN_OPENINGS)
 
 
 @lru_cache(maxsize=256)
 def _compile(names: tuple[str, ...], expansion: str | None) -> Names:
-    longest_first = sorted(set(names), key=len, reverse=True)
+    longest_first = sorted(set(names), key=lambda name: (-len(name), name))
     exact = re.compile(rf"(?<![\w-])(?:{'|'.join(map(_flexible, longest_first))}){_VARIANT}(?!\w)")
-    titled = {name.title() for name in names if name.isupper() and len(name) > 1} - set(names)
-    other = (
-        re.compile(rf"(?<![\w-])(?:{'|'.join(map(_flexible, titled))})(?!\w)") if titled else None
-    )
+    capitals = [name for name in longest_first if name.isupper() and len(name) > 1]
+    titled = sorted({name.title() for name in capitals} - set(names))
+    other = "|".join(map(_flexible, titled))
     core = core_expansion(names[0], expansion) if expansion else None
-    spelled = (
-        re.compile(rf"(?<![\w-]){_flexible(core)}(?!\w)", re.IGNORECASE)
-        if core and core not in names
-        else None
+    return Names(
+        exact,
+        re.compile(rf"(?<![\w-])(?:{other})(?!\w)") if other else None,
+        _spelled(core) if core and core not in names else None,
+        common=not names[0].isupper(),
     )
-    return Names(exact, other, spelled, tuple(longest_first))
+
+
+def _spelled(core: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){_flexible(core)}(?!\w)", re.IGNORECASE)
 
 
 def core_expansion(name: str, expansion: str) -> str:
@@ -90,9 +135,8 @@ def core_expansion(name: str, expansion: str) -> str:
     prefix whose capitals spell the name, or else what comes before the description.
     """
     letters = [letter for letter in name.upper() if letter.isalpha()]
-    words = list(re.finditer(r"\w+", expansion))
     position = 0
-    for word in words:
+    for word in re.finditer(r"\w+", expansion):
         if position < len(letters) and word[0][0] == letters[position]:
             position += 1
             if position == len(letters) and len(letters) > 1:
@@ -104,4 +148,4 @@ def core_expansion(name: str, expansion: str) -> str:
 def _flexible(name: str) -> str:
     """A pattern for a name whose spaces, hyphens and commas may vary."""
     words = re.findall(r"[^\s,-]+", name)
-    return r"[\s,-]{1,3}".join(map(re.escape, words)) if words else re.escape(name)
+    return r"[\s,\u2010\u2011-]{1,3}".join(map(re.escape, words)) if words else re.escape(name)

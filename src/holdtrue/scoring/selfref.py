@@ -2,8 +2,8 @@
 
 Each mention of the name is first given a part (opener, copula, subject, …) by what stands next to
 it in its sentence; mentions of something or somebody else of that name drop out. What is left is
-mechanical by the rules of ``judge``, in their order, else natural. It does not ask whether what is
-said of the persona is true.
+mechanical by the rules of ``_formula``, in their order, else natural. It does not ask whether what
+is said of the persona is true.
 """
 
 from __future__ import annotations
@@ -13,10 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from holdtrue.scoring.lexicon import SELF
 from holdtrue.scoring.measures import Naming, Span
 from holdtrue.scoring.naming import Mention
-from holdtrue.scoring.lexicon import SELF
-from holdtrue.scoring.text import Text
+from holdtrue.scoring.text import Sentence, Text
+
+FILLER = 0.10  # share of generic words from which a named sentence is filler
+OPENER_FILLER = 0.05  # the same for an opener that begins the reply, half a formula already
+LATER_FILLER = 0.15  # the same for an opener of a later sentence
+BESIDE = 4  # characters between a name and the expansion that explains it
+WINDOW = 40  # characters around a mention that decide its part
 
 
 class Part(StrEnum):
@@ -33,138 +39,192 @@ class Part(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Placed:
+    """A mention with its part."""
+
     mention: Mention
     part: Part
 
 
-_AS = re.compile(r"(?<![\w'])as(?: an?| the| your(?: \w+)?| my role as| being)?[ \"'(*_]*$")
+_AS = re.compile(r"(?<![\w'])as(?: an?| the| your(?: \w+)?| being)?[ \"'(*_]*$")
+_AS_THEY_DO = re.compile(r"[ ]*(?:says?|said|puts?|does|did|would|has|had|notes?|noted|knows?)\b")
 _COPULA = re.compile(
-    r"(?:\bi(?:'m| am| was|'ll be| remain| stay)|\bmy name(?:'s| is)|\bcall(?:s|ed)? me|\bname is"
-    r"|\bi'?m called|\bi am called|\bi go by|\bme,|\bmyself,|\bi,|\bnamed me|\bknows? me as"
-    r"|\bknown as|\bthis is|\bit(?:'s| is| was)|\band me)(?: \w+)?[ ,\"'(*_]*$"
+    r"(?:\bi(?:'m| am| was|'ll be| remain| stay)(?: still| just| only| called| named)?|"
+    r"\bmy (?:full )?name(?:'s| is)|\b(?:call|calls|called|named) (?:me|myself)|\bi go by|\bmyself,|"
+    r"\b(?:i|me),|\bknows? me as|\bknown as|\b(?:this|it|that)(?:'s| is| was)|\band me|you've got)"
+    r"(?: \w+)?[ ,\"'(*_]*$"
 )
 _SELF_COPULA = re.compile(r"(?:\bi(?:'m| am)|\bmy name(?:'s| is)|\bcall me)[ ,\"'(*_]*$")
+_SAY_NAME = re.compile(
+    r"\b(?:says?|said|saying|writes?|wrote|written|put|puts|read|reads|sign|signs|signed|shouts?|"
+    r"shouted|answers? to|answered to|down as|then|and then)[ ,:\"'(*_]*$"
+)
 _ADDRESS = re.compile(
-    r"(?:^|[.!?] )(?:hello|hi|hey|dear|thanks|thank you|welcome|greetings|goodbye|ok|okay|well done)"
+    r"(?:^|[.!?…,] )(?:hello|hi|hey|dear|thanks|thank you|welcome|greetings|goodbye|ok|okay|well done)"
     r"[ ,]*(?:again |back )?[ ,]*$"
 )
 _DETERMINER = re.compile(
     r"\b(?:an?|the|this|that|these|those|each|every|all|both|several|other|another|any|some|no|"
     r"your|our|his|her|their|of)[ \"'(*_]*$"
 )
+_WHOSE = re.compile(r"\b(?:how|what|where|when|if|whether|by|of|run|running|that)[ \"'(*_]*$")
 _TITLE = re.compile(
     r"\b(?:captain|capt\.?|mr\.?|mrs\.?|ms\.?|miss|dr\.?|doctor|professor|prof\.?|aunt|uncle|"
-    r"cousin|sister|brother|mother|friend|colleague|neighbou?r|wife|husband|daughter|son|"
-    r"point|mount|lake|cape|saint|st\.?|santa|port|san|lady|lord|sir|king|queen|sergeant)[ ,]*$"
+    r"cousin|sister|brother|mother|friend|colleague|neighbou?r|wife|husband|daughter|son|nurse|"
+    r"point|mount|lake|cape|saint|st\.?|santa|port|san|lady|lord|sir|king|queen|sergeant|project|"
+    r"operation|hotel|radio|unlike|not|named after)[ ,\"']*$"
 )
-_LIKE_OTHERS = re.compile(r"\b(?:unlike|named after|another|a different|the other|not)[ \"']*$")
 _HERE = re.compile(r"[ ,]*(?:here|speaking|reporting|signing off|checking in|at your service)\b")
 _VERB = re.compile(
-    r"[ ,]*(?:also |always |only |just |never |still |now |then |already )?(?:is|was|has|had|will|"
-    r"would|can|can't|cannot|could|does|doesn't|did|didn't|should|may|might|must|won't|isn't|"
+    r"[ ,]*(?:also |always |only |just |never |still |now |then |already |it was )?(?:is|was|has|had|"
+    r"will|would|can|can't|cannot|could|does|doesn't|did|didn't|should|may|might|must|won't|isn't|"
     r"wasn't|'s|'ll|'d|thinks?|says?|said|knows?|saw|sees?|went|made|took|found|heard|told|kept|"
-    r"left|put|thought|felt|came|gave|got|ran|sent|set|wrote|\w+ed|\w+s)\b"
+    r"left|put|thought|felt|came|gave|got|ran|sent|set|wrote|let|lets|being|\w+ed)\b"
 )
-_AUXILIARY = re.compile(
-    r"[ ,]*\w+[ ](?:is|are|was|were|has|have|had|will|can|would|could|do|does)\b"
+_ANY_VERB = re.compile(r"[ ,]*(?:also |always )?\w+s\b")
+_OBJECT = re.compile(
+    r"[ ,]*(?:also |always )?\w+s (?:the|an?|you|your|that|to|it|me|my|this|us|our|no|\w+ing)\b"
 )
+_COMPOUND = re.compile(r"[ ,]*\w+ (?:is|are|was|were|has|have|had|will|can|would|could|do|does)\b")
 _NOUN = re.compile(
     r"[ -](?:instances?|systems?|projects?|platforms?|models?|family|frameworks?|teams?|versions?|"
     r"units?|networks?|collectives?|manuals?|protocols?|programs?|software|series|kits?|apps?|"
-    r"devices?|identity|sessions?|prompts?|settings?|documents?|tests?|updates?|mark|users?)\b"
+    r"devices?|identity|sessions?|prompts?|settings?|documents?|tests?|updates?|mark|users?|species|"
+    r"federation|architecture)\b"
 )
-_CAPITAL_AFTER = re.compile(r" [A-Z][a-z]+")
+_CAPITAL_AFTER = re.compile(r" (?:[A-Z][a-z]+|[A-Z]{2,})\b")
+_SERIAL_AFTER = re.compile(r"-\d| \d+(?:\.\d+)+\b")
+_SIBLING_AFTER = re.compile(r" (?:from|in|at|of) (?:the )?[a-z]")
 _ASKED_WHO = re.compile(
-    r"\b(?:who (?:are|is|am|was)|your name|called|call you|introduce|stands? for|name (?:mean|come)|"
-    r"acronym|which one|named?|say who|sign)\b"
+    r"\b(?:who (?:are|is|am|was)|your (?:full )?name|called|calls?|call you|introduce|stands? for|"
+    r"acronym|named?|say who|sign|which one)\b"
 )
-MIN_RECURRENCE = 2
-GENERIC = 0.05
 
 
-def parts_of(text: Text, mentions: Sequence[Mention]) -> list[Placed]:
-    """Each mention with its part in the sentence, those of something else left out."""
+def place(text: Text, mentions: Sequence[Mention], *, common: bool) -> list[Placed]:
+    """Each mention with its part in the sentence, those of something else left out.
+
+    ``common``: the name is not all capitals and may begin a sentence as an ordinary word.
+    """
     speaks = bool(text.kinds & SELF)
-    found = [Placed(mention, _part(text, mention, speaks)) for mention in mentions]
-    return [naming for naming in found if naming.part is not Part.OTHER]
+    found: list[Placed] = []
+    end, part = -WINDOW, Part.OTHER
+    for mention in mentions:
+        if not (mention.expansion and mention.start - end <= BESIDE):
+            part = _part(text, mention, speaks=speaks, common=common)
+        if part is not Part.OTHER:
+            found.append(Placed(mention, part))
+        end = mention.end
+    return found
 
 
-def _part(text: Text, mention: Mention, speaks: bool) -> Part:
+def _part(text: Text, mention: Mention, *, speaks: bool, common: bool) -> Part:
     sentence = text.sentence_at(mention.start)
-    before = text.masked[max(sentence.start, mention.start - 40) : mention.start]
-    opens = mention.start - sentence.start <= 24
-    after = text.folded[mention.end : mention.end + 40]
-    raw_after = text.raw[mention.end : mention.end + 24]
+    before = text.masked[max(sentence.start, mention.start - WINDOW) : mention.start]
+    after = text.folded[mention.end : mention.end + WINDOW]
+    raw_after = text.raw[mention.end : mention.end + WINDOW]
     if not mention.exact:
         return Part.COPULA if _SELF_COPULA.search(before) else Part.OTHER
-    if _TITLE.search(before) or _ADDRESS.search(before) or _LIKE_OTHERS.search(before):
+    if _TITLE.search(before) or _ADDRESS.search(before) or _SERIAL_AFTER.match(after):
         return Part.OTHER
-    if _AS.search(before) and not re.match(
-        r"[ ]*(?:say|said|put|does|did|would|has|had|note)", after
-    ):
-        return Part.OPENER if opens else Part.ROLE
-    if mention.expansion and not before.strip(" \"'(*_"):
-        return Part.SUBJECT if _VERB.match(after) else Part.MENTION
-    if _NOUN.match(after) or (_CAPITAL_AFTER.match(raw_after)):
+    if _AS.search(before) and not _AS_THEY_DO.match(after):
+        return Part.OPENER if mention.start - sentence.start <= 24 else Part.ROLE
+    if _in_title(text, mention):
         return Part.OTHER
-    if _COPULA.search(before) or _HERE.match(after):
-        return Part.COPULA
-    if _DETERMINER.search(before) and not mention.expansion:
+    if _HERE.match(after) or (_COPULA.search(before) and not _NOUN.match(after)):
+        somebody_else = common and _SIBLING_AFTER.match(after)
+        return Part.OTHER if somebody_else and not _SELF_COPULA.search(before) else Part.COPULA
+    if mention.expansion:
+        return Part.MENTION
+    if _NOUN.match(after) or _CAPITAL_AFTER.match(raw_after):
         return Part.OTHER
-    bare = not before.strip(" \"'(*_-—–#>")
-    if bare and after.startswith(":") and sentence.start == text.sentences[0].start:
+    return _bare_part(text, sentence, mention, before, after, speaks=speaks, common=common)
+
+
+def _bare_part(
+    text: Text,
+    sentence: Sentence,
+    mention: Mention,
+    before: str,
+    after: str,
+    *,
+    speaks: bool,
+    common: bool,
+) -> Part:
+    """The part of a name that nothing introduces."""
+    begins = not before.strip(" \"'(*_-—–#>")
+    if begins and after.startswith(":") and sentence.start == text.sentences[0].start:
         return Part.LABEL
-    clause = bare or before.rstrip().endswith((",", ";", ":", "-", "—"))
-    if clause and _VERB.match(after) and not _AUXILIARY.match(after):
+    if _SAY_NAME.search(before):
+        return Part.MENTION
+    if common and _SIBLING_AFTER.match(after):
+        return Part.OTHER
+    verb = _VERB.match(after) or (_OBJECT if common else _ANY_VERB).match(after)
+    clause = begins or before.rstrip().endswith((",", ";", ":", "-", "—"))
+    if verb and not _COMPOUND.match(after) and (clause or not _WHOSE.search(before)):
+        if clause or _VERB.match(after):
+            return Part.SUBJECT
+    if common and begins:
+        return Part.OTHER
+    if _VERB.match(after) and before.rstrip().endswith("that"):
         return Part.SUBJECT
+    if _DETERMINER.search(before):
+        return Part.OTHER
     return Part.MENTION if speaks else Part.OTHER
 
 
+def _in_title(text: Text, mention: Mention) -> bool:
+    """Whether the name is a word of a quoted title: quoted, every long word in capitals."""
+    for start, end in text.quotations:
+        if start < mention.start < end:
+            rest = text.raw[start + 1 : mention.start] + " " + text.raw[mention.end : end - 1]
+            words = [word for word in re.findall(r"\w+", rest) if len(word) > 3 or word.isdigit()]
+            return bool(words) and all(word[0].isupper() for word in words)
+    return False
+
+
+def is_formal(placed: Sequence[Placed]) -> bool:
+    """Whether a response names the persona in an opener or label."""
+    return any(naming.part in (Part.OPENER, Part.LABEL) for naming in placed)
+
+
 def judge(
-    text: Text, mentions: Sequence[Mention], prompt: str, earlier_openers: int, earlier_turns: int
+    text: Text, placed: Sequence[Placed], prompt: str, *, recurs: int
 ) -> tuple[Naming, list[Span]]:
     """Self-reference of one response, with the spans it rests on.
 
-    ``earlier_openers`` of the ``earlier_turns`` before it named the persona by the same formula.
+    ``prompt`` is folded; ``recurs`` is the number of replies of the conversation with an opener
+    where those are most of it, else 0.
     """
-    namings = parts_of(text, mentions)
-    if not namings:
+    if not placed:
         return Naming.NONE, []
-    reason = _formula(text, namings, prompt, earlier_openers, earlier_turns)
+    reason = _formula(text, placed, prompt, recurs)
     value = Naming.MECHANICAL if reason else Naming.NATURAL
-    shown = reason or f"named once as {namings[0].part.value}, in a specific sentence"
+    shown = reason or f"named once ({placed[0].part.value}), where the sentence has a use for it"
     spans = [
-        Span("self_reference", naming.mention.start, naming.mention.end, shown)
-        for naming in namings
+        Span("self_reference", naming.mention.start, naming.mention.end, shown) for naming in placed
     ]
     return value, spans
 
 
-def _formula(
-    text: Text, namings: list[Placed], prompt: str, earlier_openers: int, earlier_turns: int
-) -> str | None:
+def _formula(text: Text, placed: Sequence[Placed], prompt: str, recurs: int) -> str | None:
     """Why the naming is a formula; None when it is what a speaker would say."""
     asked = _ASKED_WHO.search(prompt) is not None
-    spelled = any(naming.mention.expansion for naming in namings)
-    if spelled and not asked:
+    if not asked and any(naming.mention.expansion for naming in placed):
         return "the expansion is spelled out although nobody asked"
-    parts = {naming.part for naming in namings}
-    formal = parts & {Part.OPENER, Part.LABEL}
-    named = len({naming.mention.start for naming in namings if not naming.mention.expansion})
+    named = sum(not naming.mention.expansion for naming in placed)
     if named >= 3 or (named == 2 and not asked):
         return f"the name is repeated ({named} times)"
+    parts = {naming.part for naming in placed}
+    generic = text.generic_share
     if Part.LABEL in parts:
         return "the name stands before the reply as a label"
-    if formal and earlier_openers >= MIN_RECURRENCE and 2 * earlier_openers >= earlier_turns:
-        return f"the same opener as in {earlier_openers} earlier replies"
-    if formal and text.generic_share >= GENERIC:
-        return "an opener in front of what any assistant would say"
-    if not asked and text.generic_share >= 0.1:
-        return "the name is attached to generic filler"
+    if Part.OPENER in parts:
+        if recurs:
+            return f"an opener in {recurs} replies, most of the conversation"
+        first = placed[0].mention.start < text.sentences[min(1, len(text.sentences) - 1)].end
+        if generic >= (OPENER_FILLER if first else LATER_FILLER):
+            return "an opener in front of what any assistant would say"
+    elif parts & {Part.COPULA, Part.SUBJECT}:
+        if not asked and generic >= FILLER:
+            return "the name is attached to generic filler"
     return None
-
-
-def opens_with_formula(namings: Sequence[Placed]) -> bool:
-    """Whether a response names the persona in an opener, for the turns that follow it."""
-    return any(naming.part in (Part.OPENER, Part.LABEL) for naming in namings)
-

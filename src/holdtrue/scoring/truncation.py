@@ -10,30 +10,33 @@ import re
 
 from holdtrue.engines.base import StopReason
 from holdtrue.scoring.measures import Span
-from holdtrue.scoring.text import Text
+from holdtrue.scoring.text import NAME_MARK, Text
 
 _CLOSERS = "\"')]}*_`»”’"
 _TERMINAL = ".!?…。！？।؟"
 _BARE_MARKER = re.compile(r"(?:^|\n)[ \t]*(?:[-*•+–]|\(?\d{1,3}[.)]?|#{1,6})[ \t]*$")
 _DANGLING = frozenset(
-    """a an the this that these those my your our his her its their and or but nor so yet if when
-    while because since as than of in on at by for with without to from into onto about between
-    through during including such which who whose whom where what how is are was were be been being
-    am has have had will would can could may might must should shall do does did not very more most
-    less i we they he she you i'm we're it's also both either each every any some no even just
-    whether until unless although though after before within across toward towards via per like
-    overall however therefore additionally furthermore""".split()
+    [
+        *("a", "an", "the", "my", "your", "our", "his", "her", "its", "their", "these", "every"),
+        *("and", "or", "but", "nor", "because", "than", "if", "while", "although", "though"),
+        *("of", "from", "into", "between", "such", "including", "which", "whose", "very", "as"),
+    ]
 )
 _IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s")
 _WORD_AT_END = re.compile(r"[\w'-]+$")
-MAX_FRAGMENT_WORDS = 8
-MAX_LINE_WORDS = 14
+_SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+$")
+_SPOKEN = re.compile(
+    r"(?:[,:\n]|^|\b(?:says?|said|reads?|wrote|writes|called|named|is|was))\s*[\"'(*_]*$"
+)
+MAX_SHORT_WORDS = 15  # a reply this short may go without a full stop
+MAX_LINE_WORDS = 14  # a line this short may be one of a list or record
 
 
 def judge(text: Text, stop_reason: StopReason) -> tuple[bool, list[Span]]:
     """Whether the reply was cut off, with the span of its end if so."""
-    body = text.folded.rstrip()
-    tail = max(len(text.folded) - len(text.folded.lstrip()), len(body) - 40)
+    body = text.masked.rstrip()
+    start = len(text.masked) - len(text.masked.lstrip())
+    tail = max(start, len(body) - 40)
     if stop_reason is StopReason.LENGTH:
         return True, [Span("truncated", tail, len(body), "the engine stopped at its limit")]
     if stop_reason is StopReason.STOP:
@@ -44,19 +47,17 @@ def judge(text: Text, stop_reason: StopReason) -> tuple[bool, list[Span]]:
 
 def _cut_off(text: Text, body: str) -> str | None:
     """Why the text looks cut off; None when it is whole."""
-    if body.count("```") % 2:
+    if "```" in body and body.count("```") % 2:
         return "a code block is left open"
-    if _BARE_MARKER.search(body[-12:]) and "\n" in body:
+    if "\n" in body and _BARE_MARKER.search(body[-12:]):
         return "ends on an empty list item"
     core = body.rstrip(_CLOSERS + " ")
-    if not core:
+    if not core or core[-1] in _TERMINAL:
         return None
-    if core[-1] in _TERMINAL:
-        return None
-    if core != body and body[-1] in "\"')]}»”’`" and core[-1] not in ",:;-–—(":
-        return None  # a closed quotation or bracket ends the reply
     if core[-1] in ',;:-–—([{"/&+=':
         return f"ends on {core[-1]!r}"
+    if body.endswith("`") or _SIGNED.search(body[-90:]) or _ends_quoting(text, body):
+        return None
     word = _WORD_AT_END.search(core[-40:])
     if word is None:
         return None  # an emoji or another sign that ends a message
@@ -65,19 +66,30 @@ def _cut_off(text: Text, body: str) -> str | None:
     return _unfinished(text, body)
 
 
+def _ends_quoting(text: Text, body: str) -> bool:
+    """Whether the reply ends with something read out, whose own stop is the reply's."""
+    if body[-1] not in "\"'" or not text.quotations or text.quotations[-1][1] != len(body):
+        return False
+    opened = text.quotations[-1][0]
+    return _SPOKEN.search(body[max(0, opened - 20) : opened]) is not None
+
+
 def _unfinished(text: Text, body: str) -> str | None:
     """For a text whose last mark is a letter or digit: prose that stops, or a line that may."""
-    lines = [line.strip() for line in body.split("\n") if line.strip()]
-    last = lines[-1]
+    lines = [line for line in body.split("\n") if line.strip()]
+    last = lines[-1].strip()
     if last.count("(") > last.count(")") or last.count('"') % 2:
         return "a bracket or quotation is left open"
+    item = _IS_ITEM.match(last) is not None
     alike = [
-        line for line in lines[:-1] if bool(_IS_ITEM.match(line)) == bool(_IS_ITEM.match(last))
+        line.rstrip(_CLOSERS + " ")[-1:]
+        for line in lines[:-1]
+        if (_IS_ITEM.match(line.lstrip()) is not None) == item
     ]
-    alike = [line for line in alike if not line.rstrip(_CLOSERS).endswith(":")]
-    open_ended = [line for line in alike if line.rstrip(_CLOSERS)[-1:] not in _TERMINAL]
-    if open_ended and 2 * len(open_ended) >= len(alike) and len(last.split()) <= MAX_LINE_WORDS:
+    alike = [mark for mark in alike if mark != ":"]
+    open_ended = sum(mark not in _TERMINAL for mark in alike)
+    if open_ended and 2 * open_ended >= len(alike) and len(last.split()) <= MAX_LINE_WORDS:
         return None  # a record, a poem or a list whose lines go without full stops
-    if len(lines) == 1 and len(text.sentences) == 1 and len(last.split()) <= MAX_FRAGMENT_WORDS:
+    if len(lines) == 1 and text.size <= MAX_SHORT_WORDS:
         return None  # a short answer without a full stop
     return "the last sentence does not end"
