@@ -46,7 +46,8 @@ class EngineFacts:
     disk, ``source_hash`` a sha256 of the weights (or a repository revision), ``template_system``
     the system message that the chat template inserts when a conversation has none,
     ``replayable`` whether equal seeds give equal text under the present settings, and ``notes``
-    what could not be done as asked (a sampling setting that a server does not take).
+    what could not be done as asked (a sampling setting that a server does not take), ``settings``
+    how the engine was run (slots, threads, context, which mode).
     """
 
     model: str
@@ -66,6 +67,7 @@ class EngineFacts:
     adapter: str | None = None
     versions: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain JSON values, in field order."""
@@ -78,6 +80,8 @@ class EngineOptions:
 
     ``concurrency`` is the number of conversations at once (1 asks for replayable output),
     ``log_path`` where the library's own log lines go, ``offline`` forbids any network.
+    ``reproducible`` asks for equal text for equal seeds whatever the order and concurrency, at a
+    price in speed.
     """
 
     concurrency: int | None = None
@@ -89,6 +93,7 @@ class EngineOptions:
     adapter: Path | None = None
     trust_remote_code: bool = False
     offline: bool = False
+    reproducible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
