@@ -270,7 +270,7 @@ def spearman(x: Reals, y: Reals, times: Counts | None = None) -> Reals:
     Pearson's correlation of the ranks (Spearman 1904). ``times`` (draws, n) says how often each
     pair counts in each draw. Not-a-number under three pairs or where one of the two is flat.
     """
-    counts = np.ones((1, len(x)), dtype=np.int64) if times is None else times
+    counts = _once(x) if times is None else times
     total = counts.sum(axis=1, keepdims=True)
     ranks_x = _mean_ranks(x, counts) - (total + 1) / 2
     ranks_y = _mean_ranks(y, counts) - (total + 1) / 2
@@ -278,6 +278,15 @@ def spearman(x: Reals, y: Reals, times: Counts | None = None) -> Reals:
     spread = (counts * ranks_x**2).sum(axis=1) * (counts * ranks_y**2).sum(axis=1)
     enough = (total[:, 0] >= 3) & (spread > 1e-9)
     return _ratio(together, np.where(enough, np.sqrt(spread), 0.0))
+
+
+def mean_ranks(values: Reals) -> Reals:
+    """Ranks from 1, equal values sharing the mean of theirs: shape (n,)."""
+    return np.asarray(_mean_ranks(values, _once(values))[0])
+
+
+def _once(values: Reals) -> Counts:
+    return np.ones((1, len(values)), dtype=np.int64)
 
 
 def _mean_ranks(values: Reals, counts: Counts) -> Reals:

@@ -380,9 +380,5 @@ def _columns(rows: Sequence[tuple[Any, Any, Any]]) -> tuple[list[Any], list[Any]
 
 def _rank_gaps(x: Sequence[float], y: Sequence[float]) -> list[float]:
     """How far apart the ranks of each pair are, as a share of all ranks."""
-    from scipy.stats import rankdata
-
-    if not x:
-        return []
-    gaps = np.abs(rankdata(x) - rankdata(y)) / len(x)
-    return [float(gap) for gap in gaps]
+    ranks = [agreement.mean_ranks(np.asarray(values, dtype=float)) for values in (x, y)]
+    return [float(gap) / len(x) for gap in np.abs(ranks[0] - ranks[1])]

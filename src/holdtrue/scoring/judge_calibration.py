@@ -116,7 +116,7 @@ def write(kept: JudgeCalibration, path: Path | None = None) -> Path:
     """Write a calibration file, by default where ``require`` looks for it."""
     from holdtrue.files import write_atomic
 
-    body = kept.model_dump(mode="json", by_alias=True, exclude={"schema_version"})
+    body = kept.model_dump(mode="json", by_alias=True)
     return write_atomic(path or folder() / f"{kept.judge}.json", json.dumps(body, indent=1) + "\n")
 
 
@@ -137,7 +137,7 @@ def read(path: Path) -> JudgeCalibration:
 
 
 def find(identity: JudgeIdentity, path: Path | None = None) -> JudgeCalibration | None:
-    """The calibration of this judge: in ``path`` if given, else the kept one; None if there is none.
+    """The calibration of this judge: in ``path`` if given, else the kept one, else None.
 
     Raises JudgeError when ``path`` is missing, damaged or of another judge.
     """
@@ -166,7 +166,7 @@ def require(
     if kept is not None:
         return kept.text()
     if uncalibrated:
-        return "agreement with people: not measured (uncalibrated judge, used on request)"
+        return "agreement with people: not measured (the judge is not calibrated)"
     raise JudgeError(
         f"the judge {identity.model} has no calibration, so nothing is known of its worth",
         remedy=f"Measure it: holdtrue calibrate LABELS --judge {identity.model}. "

@@ -1,0 +1,258 @@
+"""Calibrations as tables on a terminal and as a Markdown page. It computes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from holdtrue.documents.blocks import Block, Section, Table
+    from holdtrue.scoring.agreement import Estimate
+    from holdtrue.scoring.calibration import Calibration, Comparison, Disagreement
+
+CAVEAT = (
+    "Agreement with these readers on these transcripts; it says nothing of other personas or "
+    "models, and flatters whatever was developed on these very labels. Brackets: 95 % interval, "
+    "resampled over transcripts."
+)
+
+
+def show(found: Sequence[Calibration], *, worst: int) -> None:
+    """Print every calibration; ``worst`` disagreements per measure at the end of each."""
+    from holdtrue.cli.output import print_table, printable
+
+    for calibration in found:
+        click.echo(printable(headline(calibration)) + "\n")
+        for title, headers, rows in tables(calibration):
+            if rows:
+                print_table(headers, [list(map(_narrow, row)) for row in rows], title=title)
+        for line in _missing(calibration):
+            click.echo(printable(line))
+        if worst:
+            for line in _worst_lines(calibration):
+                click.echo(printable(line))
+        click.echo()
+    click.echo(CAVEAT)
+
+
+def _narrow(cell: Any) -> Any:
+    """Names may break between their words, figures not from their intervals."""
+    if not isinstance(cell, str):
+        return cell
+    return cell.replace(" ", "\u00a0") if "[" in cell else cell.replace("_", " ")
+
+
+def headline(calibration: Calibration) -> str:
+    who = ", ".join(calibration.annotators)
+    return (
+        f"{calibration.file}: {calibration.responses} responses of {calibration.sessions} "
+        f"transcripts, annotators: {who}; scorer {calibration.scorer}"
+    )
+
+
+def tables(calibration: Calibration) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
+    """Title, headers and rows of every table."""
+    yield (
+        "Detectors, per class",
+        ["detector", "class", "labelled", "told", "precision", "recall", "F1"],
+        [row for comparison in calibration.detectors for row in _class_rows(comparison)],
+    )
+    yield (
+        "Detectors, all classes",
+        ["detector", "macro-F1", "accuracy", "kappa", "pairs"],
+        [_overall_row(comparison) for comparison in calibration.detectors],
+    )
+    yield (
+        "Scores and rates",
+        ["score", "label", "over", "Spearman", "bias", "n"],
+        [_value_row(comparison) for comparison in calibration.scores],
+    )
+    for a, b, comparisons in calibration.between:
+        yield (
+            f"Annotators {a} and {b}",
+            ["measure", "kappa", "macro-F1 / Spearman", "n"],
+            [_between_row(comparison) for comparison in comparisons],
+        )
+    yield (
+        "Judge",
+        ["rating", "over", "Spearman", "kappa", "bias", "n"],
+        [_judge_row(comparison) for comparison in calibration.judge],
+    )
+
+
+def _class_rows(comparison: Comparison) -> list[list[Any]]:
+    """One row per class; of yes and no, only yes is looked for."""
+    classes = getattr(comparison.result, "classes", ())
+    shown = [found for found in classes if found.name not in ("no", "none")]
+    return [
+        [
+            comparison.measure,
+            found.name,
+            found.labelled,
+            found.told,
+            _short(found.precision),
+            _short(found.recall),
+            text(found.f1),
+        ]
+        for found in shown
+    ]
+
+
+def _overall_row(comparison: Comparison) -> list[Any]:
+    result: Any = comparison.result
+    return [
+        comparison.measure,
+        text(result.macro_f1),
+        _short(result.accuracy),
+        text(result.kappa),
+        result.pairs,
+    ]
+
+
+def _value_row(comparison: Comparison) -> list[Any]:
+    result: Any = comparison.result
+    return [
+        comparison.measure,
+        comparison.label,
+        f"{comparison.level}s",
+        text(result.spearman),
+        None if result.bias is None else _short(result.bias),
+        result.pairs,
+    ]
+
+
+def _between_row(comparison: Comparison) -> list[Any]:
+    result: Any = comparison.result
+    other = getattr(result, "macro_f1", None) or result.spearman
+    return [comparison.measure, text(result.kappa), text(other), result.pairs]
+
+
+def _judge_row(comparison: Comparison) -> list[Any]:
+    result: Any = comparison.result
+    return [
+        comparison.measure,
+        f"{comparison.level}s",
+        text(result.spearman),
+        None if result.kappa is None else text(result.kappa),
+        text(result.bias),
+        result.pairs,
+    ]
+
+
+def text(estimate: Estimate) -> str:
+    """The figure with its interval; a dash where it is undefined."""
+    if estimate.value is None:
+        return "–"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.2f}"
+    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
+def _short(estimate: Estimate) -> str:
+    return "–" if estimate.value is None else f"{estimate.value:.2f}"
+
+
+def _missing(calibration: Calibration) -> list[str]:
+    """What could not be measured, and why, each reason once."""
+    reasons: dict[str, list[str]] = {}
+    for comparison in (*calibration.detectors, *calibration.scores, *calibration.judge):
+        if comparison.unscored:
+            reasons.setdefault(f"{comparison.unscored} labelled {comparison.level}s unscored", [])
+            reasons[f"{comparison.unscored} labelled {comparison.level}s unscored"].append(
+                comparison.measure
+            )
+        result: Any = comparison.result
+        estimate = getattr(result, "macro_f1", None) or result.spearman
+        if estimate.reason:
+            reasons.setdefault(estimate.reason, []).append(comparison.measure)
+    lines = [f"{', '.join(dict.fromkeys(names))}: {why}" for why, names in reasons.items()]
+    lines += [
+        f"unscored by the judge: {count}: {why}"
+        for why, count in calibration.judge_unscored.items()
+    ]
+    return lines
+
+
+def _worst_lines(calibration: Calibration) -> Iterator[str]:
+    groups = [("detector", c) for c in calibration.detectors]
+    groups += [("judge", c) for c in calibration.judge if c.level == "response"]
+    for kind, comparison in groups:
+        if not comparison.worst:
+            continue
+        yield f"\nWorst disagreements, {kind} {comparison.measure}:"
+        for item in comparison.worst:
+            yield f"  {_sentence(item)}"
+            yield f"    {item.excerpt!r}"
+
+
+def _sentence(item: Disagreement) -> str:
+    where = item.file if item.response is None else f"{item.file} response {item.response}"
+    return f"{where}: labelled {_labelled(item.labelled)}, told {_plain(item.told)}{_spans(item)}"
+
+
+def _spans(item: Disagreement) -> str:
+    spans = [f"{span['start']}–{span['end']} {span['reason']}" for span in item.spans]
+    return f" ({'; '.join(spans)})" if spans else ""
+
+
+def _labelled(value: Any) -> str:
+    if isinstance(value, dict):
+        said = {_plain(label) for label in value.values()}
+        if len(said) == 1:
+            return said.pop()
+        return ", ".join(f"{_plain(label)} by {who}" for who, label in value.items())
+    return _plain(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+# ---- Markdown ----
+
+
+def to_markdown(found: Sequence[Calibration]) -> str:
+    """One page of all calibrations; text from transcripts is escaped."""
+    from holdtrue.documents.markdown import render_section
+
+    parts = ["# Agreement with human labels", CAVEAT]
+    parts += [render_section(_section(calibration)) for calibration in found]
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(calibration: Calibration) -> Section:
+    from holdtrue.documents.blocks import Bullets, Code, Section, Table
+
+    blocks: list[Block] = [
+        Table(tuple(headers), tuple(tuple(map(_cell, row)) for row in rows), title)
+        for title, headers, rows in tables(calibration)
+        if rows
+    ]
+    blocks += [_confusion(comparison) for comparison in calibration.detectors]
+    blocks += [Bullets(tuple(missing))] if (missing := _missing(calibration)) else []
+    for comparison in (*calibration.detectors, *calibration.scores, *calibration.judge):
+        if comparison.worst:
+            what = f"Worst disagreements, {comparison.measure} by {comparison.level}"
+            rows = tuple((_sentence(item), Code(item.excerpt)) for item in comparison.worst)
+            blocks.append(Table(("where", "response"), rows, what))
+    return Section(calibration.file, "", tuple(blocks), lead=headline(calibration))
+
+
+def _confusion(comparison: Comparison) -> Table:
+    from holdtrue.documents.blocks import Table
+
+    result: Any = comparison.result
+    rows = tuple(
+        (name, *map(str, row)) for name, row in zip(result.names, result.confusion, strict=True)
+    )
+    headers = ("labelled \\ told", *result.names)
+    numeric = frozenset(range(1, len(headers)))
+    return Table(headers, rows, f"Confusion, {comparison.measure}", numeric)
+
+
+def _cell(value: Any) -> str:
+    return "" if value is None else str(value)
