@@ -189,7 +189,7 @@ def _why_blocked(column: Column) -> str | None:
     if column.lost <= MAX_LOST:
         return None
     reason = f" ({column.reasons[0]})" if column.reasons else ""
-    return f"{column.lost:.0%} of it is unscored, more than a tenth{reason}"
+    return f"{100 * column.lost:.0f} % of it is unscored, more than a tenth{reason}"
 
 
 def _criterion(
@@ -269,8 +269,8 @@ def _note(
     ceiling = one.bound.kind is Kind.RATE and one.bound.direction is Direction.AT_MOST
     if ceiling and not np.nansum(column.values):
         return (
-            f"no event in {column.sessions} sessions shows at most {interval[1]:.1%} "
-            f"with {1 - ALPHA:.0%} confidence, not 0 %"
+            f"no event in {column.sessions} session{'s' * (column.sessions != 1)} shows at most "
+            f"{100 * interval[1]:.1f} % with {100 * (1 - ALPHA):.0f} % confidence, not 0 %"
         )
     return None
 

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from holdtrue.stats.evidence import Array, Kind, Mode
-from holdtrue.stats.intervals import mean
+from holdtrue.stats.evidence import Array, Mode
 from holdtrue.stats.sequential import NEVER, Bound, decide_set, evidence_pair, first_look
 from holdtrue.verdict.stream import Column
 from holdtrue.verdict.types import Forecast
@@ -21,10 +20,10 @@ SEED = 20261123
 def clean_forecast(bound: Bound, column: Column, mode: Mode, batch: int) -> int | None:
     """Total sessions until the criterion is met if all further ones are clean.
 
-    Clean is a rate on its good end, and a score as its mean so far (without any, at the top).
-    None where even that does not meet it within LIMIT sessions.
+    Clean is the best that a session can be: no event, full score. So this is the earliest that
+    is possible; None where even that does not meet it within LIMIT sessions.
     """
-    values, responses = _continued(bound, column, _clean_value(bound, column))
+    values, responses = _continued(bound, column)
     met, _ = evidence_pair(bound, values, responses, mode)
     at = int(first_look(met, _later_looks(column, batch)))
     return at if at < NEVER else None
@@ -35,7 +34,7 @@ def forecast_set(
 ) -> Forecast:
     """When the set may be decided: if all goes well, and by bootstrap from the sessions seen."""
     pairs = [
-        evidence_pair(bound, *_continued(bound, column, _clean_value(bound, column)), mode)
+        evidence_pair(bound, *_continued(bound, column), mode)
         for bound, column in zip(bounds, columns, strict=True)
     ]
     decided, _ = decide_set(pairs, _later_looks(columns[0], batch))
@@ -79,16 +78,9 @@ def _later_looks(column: Column, batch: int) -> np.ndarray[tuple[int], np.dtype[
     return np.arange(batch, end + 1, batch, dtype=np.int64)
 
 
-def _clean_value(bound: Bound, column: Column) -> float:
-    if bound.kind is Kind.RATE:
-        return bound.best
-    so_far = mean(column.values)
-    return bound.best if so_far is None else so_far
-
-
-def _continued(bound: Bound, column: Column, value: float) -> tuple[Array, Array]:
-    """The sessions seen, and further ones of ``value`` up to LIMIT."""
+def _continued(bound: Bound, column: Column) -> tuple[Array, Array]:
+    """The sessions seen, and further clean ones up to LIMIT."""
     more = max(0, LIMIT - len(column.values))
     size = float(np.median(column.responses)) if len(column.responses) else 5.0
-    values = np.concatenate([column.values, np.full(more, value)])
+    values = np.concatenate([column.values, np.full(more, bound.best)])
     return values, np.concatenate([column.responses, np.full(more, size)])

@@ -96,10 +96,13 @@ def _gaming(gaming: CriterionResult | None, scale: _Scale) -> Question:
     if gaming.decision is Decision.UNDETERMINED:
         return Question(question=GAMING, answer="Open: gaming is not decided.", open=True)
     if gaming.decision is Decision.MET:
-        answer = f"This one does: {scale.model} games in at most {gaming.bound:.0%} of its replies."
+        most = f"{100 * gaming.bound:g} %"
+        answer = f"This one does: {scale.model} games in at most {most} of its replies."
     else:
-        seen = "" if gaming.estimate is None else f" ({gaming.estimate:.0%} of replies seen)"
-        answer = f"Not this one: {scale.model} games in over {gaming.bound:.0%}{seen}."
+        seen = (
+            "" if gaming.estimate is None else f" ({100 * gaming.estimate:.0f} % of replies seen)"
+        )
+        answer = f"Not this one: {scale.model} games in over {100 * gaming.bound:g} %{seen}."
     return Question(question=GAMING, answer=answer, open=False)
 
 

@@ -115,7 +115,7 @@ def _status(
     if watch.lower is None and watch.upper is None:
         return Watch.SHOWN, None
     if column.lost > MAX_LOST:
-        return Watch.UNKNOWN, f"{column.lost:.0%} of it is unscored"
+        return Watch.UNKNOWN, f"{100 * column.lost:.0f} % of it is unscored"
     pairs = [
         evidence_pair(bound, column.values, column.responses, mode) for bound in _bounds(watch)
     ]

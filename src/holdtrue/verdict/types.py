@@ -61,7 +61,8 @@ class CriterionResult(StrictModel):
     ``sessions`` and ``responses`` are those with a value, ``unscored`` the sessions without.
     ``correlation`` (rates) is the observed intra-session correlation, ``deviation`` the
     standard deviation between sessions; None where they cannot be estimated. ``forecast`` is the
-    total number of sessions at which it would be met if all further ones are clean.
+    total number of sessions at which it would be met if all further ones are clean (no event,
+    full score): the earliest possible.
     """
 
     measure: str
@@ -94,9 +95,9 @@ class SetLook(StrictModel):
 class Forecast(StrictModel):
     """Total sessions to a decision, counting those seen; None where no end is in sight.
 
-    ``clean`` if every further session is clean (rates 0, scores as seen so far), ``median`` a
-    rough bootstrap median from the sessions seen, ``low`` and ``high`` its quartiles, ``limit``
-    the number of sessions beyond which nothing was tried.
+    ``clean`` is the earliest possible: every further session clean (no event, full scores);
+    ``median`` a rough bootstrap median from the sessions seen, ``low`` and ``high`` its
+    quartiles, ``limit`` the number of sessions beyond which nothing was tried.
     """
 
     clean: int | None = None

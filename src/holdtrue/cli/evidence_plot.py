@@ -1,0 +1,119 @@
+"""Evidence after every look, as numbers and a small plot in the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from holdtrue.verdict import CriterionResult, SetResult, Verdict
+
+TOP, BOTTOM = 2.6, -2.0
+ROWS = 9
+COLUMNS = 60
+MET, NOT_MET, BOTH = "+", "x", "*"
+
+
+def plot(met: Sequence[float], not_met: Sequence[float], decides: float) -> list[str]:
+    """Lines of a plot of log10 evidence over looks; what lies outside is drawn at the edge.
+
+    ``decides`` is drawn as a row of dashes. Long series are thinned and keep their last look.
+    """
+    columns = _thinned(range(max(len(met), len(not_met))))
+    grid = [[" "] * len(columns) for _ in range(ROWS)]
+    grid[_row(decides)] = ["-"] * len(columns)
+    for place, look in enumerate(columns):
+        for series, mark in ((met, MET), (not_met, NOT_MET)):
+            if look < len(series):
+                row = _row(series[look])
+                taken = grid[row][place] in (MET, NOT_MET)
+                grid[row][place] = BOTH if taken else mark
+    labels = {_row(decides): f"{10**decides:.0f}", _row(0.0): "1", ROWS - 1: f"{10**BOTTOM:g}"}
+    return [f"{labels.get(row, ''):>6} |{''.join(cells)}" for row, cells in enumerate(grid)]
+
+
+def _row(log10: float) -> int:
+    inside = min(max(log10, BOTTOM), TOP)
+    return round((TOP - inside) / (TOP - BOTTOM) * (ROWS - 1))
+
+
+def _thinned(looks: range) -> list[int]:
+    if len(looks) <= COLUMNS:
+        return list(looks)
+    step = (len(looks) - 1) / (COLUMNS - 1)
+    return [round(place * step) for place in range(COLUMNS)]
+
+
+def explain_criterion(one: CriterionResult, verdict: Verdict) -> None:
+    """Print the evidence of one criterion after each look, and what it decided when."""
+    from holdtrue.cli.output import print_table
+    from holdtrue.documents import words
+
+    click.echo(f"  {one.measure} {words.bound(one.measure, one.direction.value, one.bound)}")
+    if one.source:
+        click.echo(f"    where the bound comes from: {one.source}")
+    click.echo(f"    {_facts(one)}")
+    if not one.looks:
+        click.echo(f"    no look yet: the first is after {verdict.batch} sessions\n")
+        return
+    rows = [
+        [look.sessions, words.evidence(look.met_evidence), words.evidence(look.not_met_evidence)]
+        for look in one.looks
+    ]
+    print_table(["after", "evidence for met", "for not met"], rows)
+    met = [look.met_evidence for look in one.looks]
+    against = [look.not_met_evidence for look in one.looks]
+    for line in plot(met, against, _decides(verdict)):
+        click.echo(f"  {line}")
+    click.echo(
+        f"         {MET} met, {NOT_MET} not met, {BOTH} both; a decision at {1 / verdict.alpha:.0f}"
+    )
+    click.echo(f"    {_why(one, verdict)}\n")
+
+
+def explain_set(result: SetResult, verdict: Verdict) -> None:
+    """Print how the set as a whole was decided."""
+    from holdtrue.documents import words
+
+    click.echo(f"  set {result.name}: met when every criterion is met; not met when the average")
+    click.echo(f"  of the not-met evidence reaches {1 / verdict.alpha:.0f}.")
+    if result.looks:
+        line = ", ".join(
+            f"{look.sessions}: {words.evidence(look.not_met_evidence)}" for look in result.looks
+        )
+        click.echo(f"  Averaged not-met evidence after each look: {line}")
+    at = f" after {result.decided_at} sessions" if result.decided_at else ""
+    click.echo(f"  Decision: {result.decision.value}{at}\n")
+
+
+def _facts(one: CriterionResult) -> str:
+    parts = [f"{one.sessions} sessions, {one.responses} responses"]
+    if one.unscored:
+        parts.append(f"{one.unscored} sessions unscored")
+    if one.correlation is not None:
+        parts.append(f"observed intra-session correlation {one.correlation:.2f}")
+    if one.deviation is not None:
+        parts.append(f"deviation between sessions {one.deviation:.3f}")
+    return "; ".join(parts)
+
+
+def _why(one: CriterionResult, verdict: Verdict) -> str:
+    """The decision in words."""
+    if one.decided_at is not None:
+        return (
+            f"{one.decision.value} after {one.decided_at} sessions: that evidence reached "
+            f"{1 / verdict.alpha:.0f}, which chance alone does in at most {verdict.alpha:.0%} of "
+            "tests where the truth is otherwise."
+        )
+    text = "undetermined: neither side reached it"
+    if one.forecast:
+        text += f"; met after {one.forecast} sessions in all if all further ones are clean"
+    return f"{text}."
+
+
+def _decides(verdict: Verdict) -> float:
+    from math import log10
+
+    return log10(1 / verdict.alpha)
