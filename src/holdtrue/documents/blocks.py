@@ -6,8 +6,9 @@ a block is plain and hostile: each renderer escapes it for its own medium.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 Tone = Literal["good", "bad", "open", "warn", "plain"]
@@ -83,19 +84,32 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class Drawing:
+    """A drawn figure: one self-contained SVG element without scripts, and a PNG file."""
+
+    svg: str
+    png: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
 class Figure:
     """A drawing with what it shows in words and in numbers.
 
-    ``name`` is its file name without ending; ``svg`` is one self-contained element without
-    scripts; ``alt`` says in a sentence what is to be seen; ``table`` holds the same numbers.
+    ``name`` is its file name without ending; ``draw`` draws it, once, when it is first shown;
+    ``alt`` says in a sentence what is to be seen; ``table`` holds the same numbers, and is left
+    out of Markdown where another table of the document has them (``told``).
     """
 
     name: str
-    svg: str
+    draw: Callable[[], Drawing] = field(repr=False, compare=False)
     caption: str
     alt: str
     table: Table
-    png: bytes = field(default=b"", repr=False)
+    told: bool = False
+
+    @cached_property
+    def drawing(self) -> Drawing:
+        return self.draw()
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +158,11 @@ class Gauge:
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """A criterion at a glance."""
+    """A criterion at a glance; each of ``details`` stands on a line of its own."""
 
     name: str
     value: str
-    detail: str
+    details: tuple[str, ...]
     tag: Tag
     gauge: Gauge | None = None
 

@@ -7,10 +7,12 @@ session at each turn, so that their denominator is sessions.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from holdtrue.documents import figures, words
 from holdtrue.documents.blocks import Figure, Inline, Strong, Table, Tag
+from holdtrue.documents.canvas import Line
 from holdtrue.documents.results import TONES, baseline_value, main_set
 from holdtrue.documents.transcript_data import finding_keys
 from holdtrue.scoring.measures import ScoredSession
@@ -27,7 +29,7 @@ DRIFTING = (
     "lecture",
     "truncated",
 )
-TOP_WORDS = 200.0
+TOP_WORDS = 100.0
 
 
 def evidence_figure(record: RunRecord) -> Figure | None:
@@ -38,29 +40,34 @@ def evidence_figure(record: RunRecord) -> Figure | None:
         return None
     threshold = 1 / record.verdict.alpha
     met = [
-        figures.Line(
+        Line(
             words.name_of(one.measure),
             [look.sessions for look in one.looks],
             [_odds(look.met_evidence) for look in one.looks],
         )
         for one in criteria
     ]
-    not_met = figures.Line(
+    not_met = Line(
         "not met",
         [look.sessions for look in result.looks],
         [_odds(look.not_met_evidence) for look in result.looks],
     )
     alt = _evidence_sentence(result, threshold)
-    drawing = figures.draw_evidence(
-        met, not_met if result.looks else None, threshold, name="evidence", alt=alt
+    draw = partial(
+        figures.draw_evidence,
+        met,
+        not_met if result.looks else None,
+        threshold,
+        name="evidence",
+        alt=alt,
     )
     caption = (
         f"Evidence after each look, criteria “{result.name}”. A bet of 1 against the claim grows "
         f"where the sessions speak for it; at {threshold:g} it is decided. Left: each criterion "
         "for “met”, all of which must cross the line. Right: their average for “not met”, which "
-        "must cross it once. Values under 1/1000 are drawn there."
+        "must cross it once. Values beyond 1/1000 and 1000 are drawn there."
     )
-    return Figure("evidence", drawing.svg, caption, alt, _evidence_table(result), drawing.png)
+    return Figure("evidence", draw, caption, alt, _evidence_table(result))
 
 
 def _odds(log10: float) -> float:
@@ -106,7 +113,7 @@ def criteria_figure(record: RunRecord) -> Figure | None:
         return None
     decided = [f"{row.name} {row.decision}" for row in rows]
     alt = f"Interval chart of {len(rows)} criteria: {words.listed(decided)}."
-    drawing = figures.draw_criteria(rows, name="criteria", alt=alt)
+    draw = partial(figures.draw_criteria, rows, name="criteria", alt=alt)
     caption = (
         f"Criteria “{result.name}”: estimate (marker) and anytime-valid interval (bar) against "
         "the bound (green line; the good side is shaded). Hollow diamonds: the baseline. "
@@ -125,7 +132,7 @@ def criteria_figure(record: RunRecord) -> Figure | None:
     )
     headers = ("Criterion", "Wanted", "Estimate", "Interval", "Baseline", "Decision")
     table = Table(headers, table_rows, f"Criteria “{result.name}”.", frozenset({2, 4}))
-    return Figure("criteria", drawing.svg, caption, alt, table, drawing.png)
+    return Figure("criteria", draw, caption, alt, table, told=True)
 
 
 def _criterion_row(record: RunRecord, one: CriterionResult) -> figures.Row:
@@ -170,14 +177,14 @@ def distribution_figure(record: RunRecord) -> Figure | None:
     if not spreads:
         return None
     alt = f"Histograms of {len(spreads)} measures over {words.plural(len(sessions), 'session')}."
-    drawing = figures.draw_distributions(spreads, name="distributions", alt=alt)
+    draw = partial(figures.draw_distributions, spreads, name="distributions", alt=alt)
     caption = (
         "Sessions (height) by value of each measure. Green line: the criterion's bound; dotted "
         "line: the baseline."
     )
     headers = ("Measure", "Sessions", "Lowest", "Median", "Highest")
     table = Table(headers, tuple(rows), "Spread over sessions.", frozenset({1, 2, 3, 4}))
-    return Figure("distributions", drawing.svg, caption, alt, table, drawing.png)
+    return Figure("distributions", draw, caption, alt, table)
 
 
 def _middle(values: Sequence[float]) -> float:
@@ -195,7 +202,7 @@ def drift_figure(record: RunRecord) -> Figure | None:
     turns = list(range(1, last + 1))
     counts = {key: [_count(sessions, turn, key) for turn in turns] for key in DRIFTING}
     shares = [
-        figures.Line(words.FINDINGS[key], turns, [n / of if of else None for n, of in pairs])
+        Line(words.FINDINGS[key], turns, [n / of if of else None for n, of in pairs])
         for key, pairs in counts.items()
     ]
     means = [_mean_words(sessions, turn) for turn in turns]
@@ -203,7 +210,8 @@ def drift_figure(record: RunRecord) -> Figure | None:
         f"Line chart over {last} turns of the share of sessions with "
         f"{words.listed([line.name.lower() for line in shares])}, and of words."
     )
-    drawing = figures.draw_drift(shares, figures.Line("words", turns, means), name="drift", alt=alt)
+    length = Line("words", turns, means)
+    draw = partial(figures.draw_drift, shares, length, name="drift", alt=alt)
     caption = (
         "Does the persona fade within a session? Left: of the sessions, how many show each "
         "finding at that turn. Right: mean words of a reply."
@@ -218,7 +226,7 @@ def drift_figure(record: RunRecord) -> Figure | None:
     )
     headers = ("Turn", *(words.FINDINGS[key] for key in DRIFTING), "Words")
     table = Table(headers, rows, "Findings by turn.", frozenset(range(len(headers))))
-    return Figure("drift", drawing.svg, caption, alt, table, drawing.png)
+    return Figure("drift", draw, caption, alt, table)
 
 
 def _complete(sessions: Sequence[ScoredSession]) -> list[ScoredSession]:

@@ -56,7 +56,7 @@ def markdown(text: str) -> str:
     line = one_line(text).translate(_MARKDOWN)
     line = re.sub(r"(?i)(?<=[a-z])://", "&#58;//", line)
     line = re.sub(r"(?i)\bwww\.", lambda found: f"{found[0][:-1]}&#46;", line)
-    if numbered := re.match(r"(\d+)([.)])", line):
+    if numbered := re.match(r"(\d+)([.)])(?=\s|$)", line):
         return f"{numbered[1]}\\{line[numbered.end() - 1 :]}"
     return f"\\{line}" if line[:1] in ("#", "+", "-", "=") and line else line
 

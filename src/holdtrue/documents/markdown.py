@@ -66,7 +66,8 @@ def render_block(block: Block, *, pictures: str = "") -> str:
         case Figure():
             place = f"{pictures}/{block.name}.png" if pictures else f"{block.name}.png"
             image = f"![{markdown(block.alt)}]({place})"
-            return f"{image}\n\n*{markdown(block.caption)}*\n\n{_table(block.table)}"
+            drawn = f"{image}\n\n*{markdown(block.caption)}*"
+            return drawn if block.told else f"{drawn}\n\n{_table(block.table)}"
         case Questions():
             return "\n\n".join(
                 f"**{markdown(item.question)}** {inline(item.answer)}" for item in block.items
@@ -116,7 +117,8 @@ def _summary(document: Document) -> str:
 
 
 def _outcome(document: Document) -> str:
-    return f"{document.mark}: {document.outcome.text}" if document.mark else document.outcome.text
+    name = document.outcome.text
+    return f"{document.mark}: {name}" if document.mark.isalpha() else name
 
 
 def _table(table: Table) -> str:

@@ -133,8 +133,10 @@ def tiles(record: RunRecord) -> tuple[Tile, ...]:
         Tile(
             name=words.name_of(one.measure),
             value=words.value(one.measure, one.estimate),
-            detail=f"{words.bound(one.measure, one.direction.value, one.bound)} wanted; "
-            f"{words.interval(one.measure, one.low, one.high)}",
+            details=(
+                f"wanted: {words.bound(one.measure, one.direction.value, one.bound)}",
+                f"interval: {words.interval(one.measure, one.low, one.high)}",
+            ),
             tag=Tag(one.decision.value, TONES[one.decision]),
             gauge=Gauge(
                 one.bound, one.direction.value == "at most", one.estimate, one.low, one.high
@@ -176,13 +178,14 @@ def criteria_table(record: RunRecord, result: SetResult) -> Table:
         "Evidence met",
         "Evidence not met",
         "Sessions",
-        "Replies",
     )
     caption = (
-        f"Criteria “{result.name}”: {result.decision.value}. Intervals hold at "
-        f"{words.percent(1 - record.verdict.alpha)} on each side, however often one looks."
+        f"Criteria “{result.name}”: {result.decision.value}. Each end of an interval holds at "
+        f"{words.percent(1 - record.verdict.alpha)}, however often one looks. Evidence: what a "
+        f"bet of 1 has grown to; {1 / record.verdict.alpha:g} decides. Sessions: with a value "
+        "(their replies)."
     )
-    return Table(headers, rows, caption, frozenset({2, 4, 6, 7, 8, 9, 10}))
+    return Table(headers, rows, caption, frozenset({2, 4, 6, 7, 8, 9}))
 
 
 def _criterion_row(record: RunRecord, one: CriterionResult) -> tuple[Inline, ...]:
@@ -197,8 +200,7 @@ def _criterion_row(record: RunRecord, one: CriterionResult) -> tuple[Inline, ...
         str(one.decided_at) if one.decided_at else words.DASH,
         words.evidence(last.met_evidence) if last else words.DASH,
         words.evidence(last.not_met_evidence) if last else words.DASH,
-        str(one.sessions),
-        str(one.responses),
+        f"{one.sessions} ({one.responses})",
     )
 
 
@@ -224,7 +226,7 @@ def measures_table(record: RunRecord) -> Table:
                 words.value(one.measure, one.estimate),
                 words.interval(one.measure, one.low, one.high),
                 words.value(one.measure, baseline_value(record.baseline, one.measure)),
-                Tag("criterion", "plain"),
+                Tag(one.decision.value, TONES[one.decision]),
             )
         )
     for watched in record.verdict.secondary:
@@ -252,9 +254,15 @@ def questions(record: RunRecord) -> Questions:
         tuple(
             QuestionAnswer(
                 one.question,
-                (Strong("Open. "), one.answer) if one.open else one.answer,
+                _open(one.answer) if one.open else one.answer,
                 "open" if one.open else "good",
             )
             for one in record.verdict.questions
         )
     )
+
+
+def _open(answer: str) -> Inline:
+    """An open question says so first, once."""
+    rest = answer.removeprefix("Open:").strip()
+    return (Strong("Open. "), rest[:1].upper() + rest[1:])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from holdtrue import __version__
 from holdtrue.documents import words
 from holdtrue.documents.blocks import Bullets, Code, Facts, Inline, Notice, Table
 from holdtrue.transcript import Status
@@ -191,7 +190,7 @@ def provenance(record: RunRecord) -> Facts:
     """All that is needed to do it again, or to check it."""
     config, verdict = record.config, record.verdict
     facts = engine_facts(record)
-    versions = {**config.versions, **facts.get("versions", {}), "holdtrue": __version__}
+    versions = {**facts.get("versions", {}), **config.versions}
     source = facts.get("source_hash")
     sessions = [one.transcript for one in record.sessions]
     seeds = [str(one.seed) for one in sessions if one.seed is not None]
@@ -200,12 +199,12 @@ def provenance(record: RunRecord) -> Facts:
         (
             ("Command", Code(config.command)),
             ("Run", Code(config.run_id)),
-            ("Arm", Code(verdict.arm)),
+            ("Arm", Code(verdict.arm or "")),
             ("Persona", (f"{config.persona.name} ", Code(config.persona.digest))),
             ("Protocol", (f"{config.protocol.name} ", Code(config.protocol.digest))),
             ("Model", (f"{config.model} ", Code(source or "no hash known"))),
             ("Sampling", Code(config.sampling.digest)),
-            ("Scorer", Code(verdict.scorer)),
+            ("Scorer", Code(verdict.scorer or "")),
             *((f"Criteria {one.name}", Code(one.digest)) for one in verdict.sets),
             ("Baseline", _digest(verdict.baseline, verdict.baseline_digest)),
             ("Seed of the run", str(config.seed)),

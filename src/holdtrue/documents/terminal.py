@@ -17,6 +17,7 @@ from holdtrue.documents.escape import clip, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.text import Text
 
     from holdtrue.capacity import RunRecord
     from holdtrue.verdict.types import CriterionResult, SetResult
@@ -122,7 +123,7 @@ def _print_set(out: Console, record: RunRecord, result: SetResult) -> None:
     out.print(table)
 
 
-def _cells(record: RunRecord, one: CriterionResult, ascii_only: bool) -> list[object]:
+def _cells(record: RunRecord, one: CriterionResult, ascii_only: bool) -> list[Text]:
     from rich.text import Text
 
     tone = results.TONES[one.decision]

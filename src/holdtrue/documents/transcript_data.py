@@ -190,7 +190,9 @@ def _naming(value: Naming | None) -> Inline:
     return Tag(value.value, "bad" if value is Naming.MECHANICAL else "good")
 
 
-def session_table(sessions: Iterable[ScoredSession]) -> Table:
+def session_table(
+    sessions: Iterable[ScoredSession], *, caption: str = "Every session with its scores."
+) -> Table:
     """Every session on a line with its scores."""
     measures = ("gaming_rate", "generic_ai_rate", "d9", "quality", "identity_coherence")
     rows: list[tuple[Inline, ...]] = []
@@ -205,4 +207,4 @@ def session_table(sessions: Iterable[ScoredSession]) -> Table:
         )
         rows.append((name, str(transcript.seed or words.DASH), state, *values))
     headers = ("Session", "Seed", "Turns", *(words.name_of(key) for key in measures))
-    return Table(headers, tuple(rows), "Every session with its scores.", frozenset(range(1, 8)))
+    return Table(headers, tuple(rows), caption, frozenset(range(1, 8)))

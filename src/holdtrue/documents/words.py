@@ -78,11 +78,11 @@ def percent(share: float) -> str:
 
 
 def evidence(log10: float) -> str:
-    """Evidence as the odds that a bet of 1 has grown to: *31*, *1/250*, *over 1,000,000*."""
+    """Evidence as what a bet of 1 has grown to: *31*, *1/250*, *over 10⁶*."""
     if log10 > 6:
-        return "over 1,000,000"
+        return "over 10⁶"
     if log10 < -6:
-        return "under 1/1,000,000"
+        return "under 10⁻⁶"
     grown = 10.0**log10
     if grown >= 10:
         return f"{grown:,.0f}"

@@ -79,8 +79,9 @@ def write_figures(document: Document, folder: Path) -> list[Path]:
     figures: list[Figure] = figures_of(document.sections)
     written = []
     for figure in figures:
-        written.append(write_atomic(folder / f"{figure.name}.svg", standalone(figure.svg)))
-        written.append(write_atomic(folder / f"{figure.name}.png", figure.png))
+        drawing = figure.drawing
+        written.append(write_atomic(folder / f"{figure.name}.svg", standalone(drawing.svg)))
+        written.append(write_atomic(folder / f"{figure.name}.png", drawing.png))
     return written
 
 

@@ -134,7 +134,8 @@ function setUpTip() {
 
 // ---- Transcripts -------------------------------------------------------------------------------
 
-const PAGE = 50;
+const PAGE = 25;    // sessions drawn at once
+const LONG = 2500;  // characters beyond which a reply scrolls in its own box
 
 class Browser {
   constructor(data) {
@@ -297,8 +298,12 @@ class Browser {
 
   reply(turn, needle = "", name = "") {
     const head = [name, turn.words === undefined ? "not scored" : `${turn.words} words`].filter(Boolean).join(" · ");
-    const reply = make("div", { className: "turn reply-box" }, make("div", { className: "turn-head", textContent: head }),
-      make("p", { className: "say reply", dir: "auto" }, ...highlighted(turn, needle, this.texts, this.names)));
+    const said = make("p", { className: "say reply", dir: "auto" }, ...highlighted(turn, needle, this.texts, this.names));
+    if (turn.response.length > LONG) {
+      said.classList.add("long");
+      said.tabIndex = 0;  // what scrolls must be reachable by keyboard
+    }
+    const reply = make("div", { className: "turn reply-box" }, make("div", { className: "turn-head", textContent: head }), said);
     const why = make("ul", { className: "why" });
     const told = new Set();
     for (const [, , key, reason] of turn.spans || []) {
