@@ -116,10 +116,14 @@ class Baseline(StrictModel):
         """What this baseline cannot support, as sentences; empty for one of enough sessions."""
         if self.sessions >= FEW_SESSIONS:
             return ()
-        few = "One session" if self.sessions == 1 else f"{self.sessions} sessions"
+        few = f"{self.sessions} sessions"
+        consequence = "which is too few to know how much sessions vary"
+        if self.sessions == 1:
+            few = "One session"
+            consequence = "which says nothing of how much sessions vary, so it has no intervals"
         found = [
-            f"{few} of {self.responses} responses in all: its figures have no interval, and a "
-            "difference from them cannot be tested. They serve as fixed bounds only."
+            f"{few} of {self.responses} responses in all, {consequence}. A difference from its "
+            "figures cannot be tested; they serve as fixed bounds only."
         ]
         for measure in ("gaming_rate", "generic_ai_rate"):
             if (figure := self.figure(measure)) is None:

@@ -31,6 +31,7 @@ from holdtrue.stats.sequential import Counts
 EDGE = 1e-6
 GRID = np.concatenate([[EDGE], np.arange(1, 200) / 200, [1 - EDGE]])
 REFINEMENTS = 14
+NO_SPREAD = 1e-12  # what rounding leaves of equal values
 
 
 def anytime_interval(
@@ -133,7 +134,7 @@ def fixed_interval(values: ArrayLike, alpha: float = ALPHA) -> tuple[float, floa
     """
     x = _known(values)
     spread = deviation(x)
-    if not spread:
+    if spread is None or spread < NO_SPREAD:
         return None
     half = float(student_t.ppf(1 - alpha / 2, x.size - 1)) * spread / float(np.sqrt(x.size))
     return float(x.mean()) - half, float(x.mean()) + half
@@ -152,7 +153,7 @@ def rate_interval(values: ArrayLike, alpha: float = ALPHA) -> tuple[float, float
     p, n = float(x.mean()), x.size
     spread = float(x.var(ddof=1))
     effective = float(n)
-    if spread > 0:
+    if spread > NO_SPREAD:
         normal, student = float(norm.ppf(1 - alpha / 2)), float(student_t.ppf(1 - alpha / 2, n - 1))
         effective = max(effective, n * p * (1 - p) / spread * (normal / student) ** 2)
     return exact_binomial(p * effective, effective, alpha)
