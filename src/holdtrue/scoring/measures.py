@@ -111,16 +111,33 @@ RATES = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class ResponseScores:
+    """The scores of one response, by name (RESPONSE_SCORES); ``index`` counts from 1.
+
+    A value of None is unscored, with its reason in ``unscored`` under the score's name.
+    """
+
+    index: int
+    values: Mapping[str, float | None]
+    unscored: Mapping[str, str] = field(default_factory=dict)
+
+
+RESPONSE_SCORES = ("d9", "calibrated_coherence", "calibrated_quality", "calibrated_identity")
+
+
+@dataclass(frozen=True, slots=True)
 class SessionScores:
     """The scores of one session, by the names of SESSION_MEASURES.
 
     ``scorer`` identifies the detectors and weights; scores of different scorers are never pooled.
+    ``response_scores`` runs parallel to ``responses``.
     """
 
     responses: tuple[ResponseFindings, ...]
     values: Mapping[str, float | None]
     unscored: Mapping[str, str]
     scorer: str
+    response_scores: tuple[ResponseScores, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The object that ``holdtrue score --json`` prints under ``session_scores``."""
