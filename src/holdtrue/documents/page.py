@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from holdtrue import __version__
-from holdtrue.documents.blocks import Block, Document, Gauge, Inline, Run, Transcripts, plain
+from holdtrue.documents.blocks import Document, Gauge, Inline, Run, Transcripts, plain
 from holdtrue.documents.escape import printable, script_json
 from holdtrue.documents.svg import token_css, variables
 
@@ -37,7 +37,7 @@ def render_page(document: Document, *, home: str | None = None) -> str:
         if isinstance(block, Transcripts)
     ]
     return (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             document=document,
@@ -52,11 +52,15 @@ def render_page(document: Document, *, home: str | None = None) -> str:
     )
 
 
-def policy(css: str, js: str) -> str:
-    """The page's content security policy: nothing but its own style sheet, script and images."""
+def policy(css: str, js: str, *, forms: bool = False) -> str:
+    """The page's content security policy: nothing but its own style sheet, script and images.
+
+    ``forms`` lets a served page send its form back to where it came from.
+    """
+    target = "'self'" if forms else "'none'"
     return (
         f"default-src 'none'; script-src '{_hash(js)}'; style-src '{_hash(css)}'; "
-        "img-src data:; base-uri 'none'; form-action 'none'"
+        f"img-src data:; base-uri 'none'; form-action {target}"
     )
 
 
@@ -90,7 +94,8 @@ def _template(name: str) -> str:
 
 
 @cache
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates, with autoescape, undefined names as errors, and our filters."""
     environment = Environment(
         loader=FunctionLoader(_template),
         undefined=StrictUndefined,
@@ -141,9 +146,3 @@ def _geometry(gauge: Gauge) -> dict[str, float | None]:
         "low": low,
         "width": round(high - low, 2) if low is not None and high is not None else None,
     }
-
-
-def block_html(block: Block) -> str:
-    """One block as HTML, for pages that are put together elsewhere."""
-    module = _environment().get_template("blocks.html.j2").module
-    return str(module.block(block))  # type: ignore[attr-defined]
