@@ -140,7 +140,7 @@ def _checked(value: Any, place: Place, key: str, depth: int) -> Any:
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
-        if not math.isfinite(value) or abs(value) > LARGEST:
+        if abs(value) > LARGEST or not math.isfinite(value):
             raise place.fail("the number is out of range", key=key)
         return value
     if depth >= MAX_DEPTH:
