@@ -178,6 +178,7 @@ def judge_sessions(scored: Sequence[ScoredSession], config: RunConfig) -> Verdic
         mode=config.mode,
         batch=config.batch,
         budget=config.budget,
+        met_alpha=config.met_alpha,
     )
 
 

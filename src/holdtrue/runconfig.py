@@ -36,7 +36,8 @@ class RunConfig(StrictModel):
     """Everything that decides a run's results, and where they go.
 
     ``budget`` and ``batch`` count sessions; ``first_session`` numbers the first transcript;
-    ``mode`` is that of the evidence. Stored as the run's ``config.json``.
+    ``mode`` is that of the evidence; ``met_alpha`` the error rate asked of *met*. Stored as the
+    run's ``config.json``.
     """
 
     run_id: FileName
@@ -53,6 +54,7 @@ class RunConfig(StrictModel):
     budget: Annotated[int, Field(ge=1, le=100_000)] = 60
     batch: Annotated[int, Field(ge=1, le=10_000)] = 4
     mode: Literal["bounded", "free"] = "bounded"
+    met_alpha: Annotated[float, Field(gt=0, le=0.05)] = 0.05
     first_session: Annotated[int, Field(ge=1, le=900_000)] = 1
     criteria: tuple[CriteriaSet, ...]
     baseline: Baseline | None = None

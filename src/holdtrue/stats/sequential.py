@@ -108,16 +108,21 @@ def evidence_pair(
 
 
 def decide_set(
-    pairs: Sequence[tuple[Array, Array]], looks: Counts, alpha: float = ALPHA
+    pairs: Sequence[tuple[Array, Array]],
+    looks: Counts,
+    alpha: float = ALPHA,
+    met_alpha: float | None = None,
 ) -> tuple[Decided, list[Decided]]:
     """The decision on a set, and on each of its criteria.
 
     ``pairs`` are ``evidence_pair`` per criterion, each (..., n). The set is met when every
     criterion is met (intersection-union, no correction), not met when the average of the not-met
-    processes reaches 1/alpha.
+    processes reaches 1/alpha. ``met_alpha`` is asked for *met* instead of ``alpha``, where several
+    tests compete for it.
     """
+    for_met = alpha if met_alpha is None else met_alpha
     singles = [
-        Decided(first_look(met, looks, alpha), first_look(against, looks, alpha))
+        Decided(first_look(met, looks, for_met), first_look(against, looks, alpha))
         for met, against in pairs
     ]
     met_at = np.max([np.where(one.met, one.met_at, NEVER) for one in singles], axis=0)

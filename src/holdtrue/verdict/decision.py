@@ -56,20 +56,25 @@ def decide(
     mode: str = "bounded",
     batch: int = 4,
     budget: int = 60,
+    met_alpha: float = ALPHA,
 ) -> Verdict:
     """The verdict on the sessions of one arm, in the order in which they were looked at.
 
     Looks are after every ``batch`` sessions and at the end; ``budget`` is what forecasts are held
-    against, not a cut. The outcome rests on the set named ``full``, else on the last. Raises
-    ConfigError: several arms or scorer versions, no or repeated criteria, a relative bound
-    without a baseline value, an unknown mode. No sessions give an undetermined verdict.
+    against, not a cut; ``met_alpha`` (at most ALPHA) is the error rate asked of *met*, smaller
+    where rungs of a ladder compete for it. The outcome rests on the set named ``full``, else on
+    the last. Raises ConfigError: several arms or scorer versions, no or repeated criteria, a
+    relative bound without a baseline value, an unknown mode. No sessions give an undetermined
+    verdict.
     """
     chosen = _mode(mode)
     _check_criteria(criteria, batch)
+    if not 0 < met_alpha <= ALPHA:
+        raise ConfigError(f"met_alpha lies above 0 and at most at {ALPHA}, not at {met_alpha}")
     stream = make_stream(sessions)
     figures = baseline.values if baseline else {}
     looks = look_points(len(stream.units), batch)
-    plan = _Plan(stream, chosen, looks, batch)
+    plan = _Plan(stream, chosen, looks, batch, met_alpha)
     sets = tuple(_decide(one, resolve_criteria(one, figures), plan) for one in criteria)
     main = next((one for one in criteria if one.name == "full"), criteria[-1])
     result = next(one for one in sets if one.name == main.name)
@@ -85,6 +90,7 @@ def decide(
         next_step=conclusion.next_step,
         mode=chosen,
         alpha=ALPHA,
+        met_alpha=met_alpha,
         batch=batch,
         budget=budget,
         sessions=len(stream.units),
@@ -111,6 +117,7 @@ class _Plan:
     mode: Mode
     looks: Counts
     batch: int
+    met_alpha: float
 
 
 def _mode(name: str) -> Mode:
@@ -143,7 +150,7 @@ def _decide(criteria: CriteriaSet, resolved: Sequence[ResolvedCriterion], plan: 
         pair if why is None else (np.full_like(pair[0], -np.inf), np.zeros_like(pair[1]))
         for pair, why in zip(pairs, blocked, strict=True)
     ]
-    whole, singles = decide_set(usable, looks)
+    whole, singles = decide_set(usable, looks, met_alpha=plan.met_alpha)
     decision, at = _decision(whole)
     note = None
     if stream.too_many_failed:
@@ -161,7 +168,7 @@ def _decide(criteria: CriteriaSet, resolved: Sequence[ResolvedCriterion], plan: 
     forecast = None
     if decision is Decision.UNDETERMINED and not any(blocked):
         bounds = [one.bound for one in resolved]
-        forecast = forecast_set(bounds, columns, plan.mode, plan.batch)
+        forecast = forecast_set(bounds, columns, plan.mode, plan.batch, plan.met_alpha)
     return SetResult(
         name=criteria.name,
         decision=decision,
@@ -217,7 +224,7 @@ def _criterion(
     rate = one.bound.kind is Kind.RATE
     forecast = None
     if decision is Decision.UNDETERMINED and blocked is None:
-        forecast = clean_forecast(one.bound, column, plan.mode, plan.batch)
+        forecast = clean_forecast(one.bound, column, plan.mode, plan.batch, plan.met_alpha)
     return CriterionResult(
         measure=one.measure,
         kind=one.bound.kind,

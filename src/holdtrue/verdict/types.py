@@ -162,6 +162,7 @@ class Verdict(StrictModel):
     ``sets`` are decided on the same stream; the outcome rests on ``outcome_set``. ``possible``
     are the outcomes that further sessions could still give. ``sessions`` are those counted
     (a chain as one), ``responses`` theirs; ``failed`` and ``excluded`` sessions are not counted.
+    ``alpha`` is the error rate of *not met* and of intervals, ``met_alpha`` that of *met*.
     ``scorer``, ``arm`` and ``model`` are None where there is no session, or nobody recorded it.
     """
 
@@ -173,6 +174,7 @@ class Verdict(StrictModel):
     next_step: str
     mode: Mode
     alpha: float
+    met_alpha: float = 0.05
     batch: int
     budget: int
     sessions: int
