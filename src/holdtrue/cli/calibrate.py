@@ -134,6 +134,9 @@ def _calibrate(
     used = [transcripts[position] for position in calibrator.used]
     identity, rated = judge_all(model, rubric, used)
     found = calibrator.compare(dict(zip(calibrator.used, rated, strict=True)))
+    if not found.judge:
+        click.echo(f"judge {identity.model}: no rating to compare, nothing kept", err=True)
+        return found
     kept = judge_calibration.from_calibration(identity, found)
     for path in (None, kept_in) if kept_in else (None,):
         written = judge_calibration.write(kept, path)

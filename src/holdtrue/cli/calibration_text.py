@@ -27,7 +27,7 @@ def show(found: Sequence[Calibration], *, worst: int) -> None:
         click.echo(printable(headline(calibration)) + "\n")
         for title, headers, rows in tables(calibration):
             if rows:
-                print_table(headers, [list(map(_narrow, row)) for row in rows], title=title)
+                print_table(headers, [list(map(_words, row)) for row in rows], title=title)
         for line in _missing(calibration):
             click.echo(printable(line))
         if worst:
@@ -37,11 +37,9 @@ def show(found: Sequence[Calibration], *, worst: int) -> None:
     click.echo(CAVEAT)
 
 
-def _narrow(cell: Any) -> Any:
-    """Names may break between their words, figures not from their intervals."""
-    if not isinstance(cell, str):
-        return cell
-    return cell.replace(" ", "\u00a0") if "[" in cell else cell.replace("_", " ")
+def _words(cell: Any) -> Any:
+    """Names with spaces, so that a narrow column breaks them between words."""
+    return cell.replace("_", " ") if isinstance(cell, str) else cell
 
 
 def headline(calibration: Calibration) -> str:
@@ -56,47 +54,47 @@ def tables(calibration: Calibration) -> Iterator[tuple[str, list[str], list[list
     """Title, headers and rows of every table."""
     yield (
         "Detectors, per class",
-        ["detector", "class", "labelled", "told", "precision", "recall", "F1"],
+        ["detector", "class", "labels", "told", "prec.", "rec.", "F1", "95 %"],
         [row for comparison in calibration.detectors for row in _class_rows(comparison)],
     )
     yield (
         "Detectors, all classes",
-        ["detector", "macro-F1", "accuracy", "kappa", "pairs"],
+        ["detector", "macro-F1", "95 %", "accuracy", "kappa", "95 %", "pairs"],
         [_overall_row(comparison) for comparison in calibration.detectors],
     )
     yield (
         "Scores and rates",
-        ["score", "label", "over", "Spearman", "bias", "n"],
+        ["score", "label", "Spearman", "95 %", "bias", "over"],
         [_value_row(comparison) for comparison in calibration.scores],
     )
     for a, b, comparisons in calibration.between:
         yield (
             f"Annotators {a} and {b}",
-            ["measure", "kappa", "macro-F1 / Spearman", "n"],
+            ["measure", "kappa", "95 %", "macro-F1 or Spearman", "95 %", "pairs"],
             [_between_row(comparison) for comparison in comparisons],
         )
     yield (
         "Judge",
-        ["rating", "over", "Spearman", "kappa", "bias", "n"],
+        ["rating", "Spearman", "95 %", "kappa", "95 %", "bias", "over"],
         [_judge_row(comparison) for comparison in calibration.judge],
     )
 
 
 def _class_rows(comparison: Comparison) -> list[list[Any]]:
-    """One row per class; of yes and no, only yes is looked for."""
+    """One row per class that is looked for: not "no", nor "none"."""
     classes = getattr(comparison.result, "classes", ())
-    shown = [found for found in classes if found.name not in ("no", "none")]
     return [
         [
             comparison.measure,
             found.name,
             found.labelled,
             found.told,
-            _short(found.precision),
-            _short(found.recall),
-            text(found.f1),
+            _figure(found.precision),
+            _figure(found.recall),
+            *_with_interval(found.f1),
         ]
-        for found in shown
+        for found in classes
+        if found.name not in ("no", "none")
     ]
 
 
@@ -104,9 +102,9 @@ def _overall_row(comparison: Comparison) -> list[Any]:
     result: Any = comparison.result
     return [
         comparison.measure,
-        text(result.macro_f1),
-        _short(result.accuracy),
-        text(result.kappa),
+        *_with_interval(result.macro_f1),
+        _figure(result.accuracy),
+        *_with_interval(result.kappa),
         result.pairs,
     ]
 
@@ -116,42 +114,49 @@ def _value_row(comparison: Comparison) -> list[Any]:
     return [
         comparison.measure,
         comparison.label,
-        f"{comparison.level}s",
-        text(result.spearman),
-        None if result.bias is None else _short(result.bias),
-        result.pairs,
+        *_with_interval(result.spearman),
+        None if result.bias is None else _figure(result.bias),
+        _count(comparison),
     ]
 
 
 def _between_row(comparison: Comparison) -> list[Any]:
     result: Any = comparison.result
     other = getattr(result, "macro_f1", None) or result.spearman
-    return [comparison.measure, text(result.kappa), text(other), result.pairs]
-
-
-def _judge_row(comparison: Comparison) -> list[Any]:
-    result: Any = comparison.result
     return [
         comparison.measure,
-        f"{comparison.level}s",
-        text(result.spearman),
-        None if result.kappa is None else text(result.kappa),
-        text(result.bias),
+        *_with_interval(result.kappa),
+        *_with_interval(other),
         result.pairs,
     ]
 
 
-def text(estimate: Estimate) -> str:
-    """The figure with its interval; a dash where it is undefined."""
-    if estimate.value is None:
-        return "–"
+def _judge_row(comparison: Comparison) -> list[Any]:
+    result: Any = comparison.result
+    kappa = (None, None) if result.kappa is None else _with_interval(result.kappa)
+    return [
+        comparison.measure,
+        *_with_interval(result.spearman),
+        *kappa,
+        _figure(result.bias),
+        _count(comparison),
+    ]
+
+
+def _count(comparison: Comparison) -> str:
+    unit = "sess." if comparison.level == "session" else "resp."
+    return f"{comparison.result.pairs} {unit}"
+
+
+def _with_interval(estimate: Estimate) -> tuple[str | None, str | None]:
+    """The figure and its interval; None where there is none."""
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.value:.2f}"
-    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+        return _figure(estimate), None
+    return _figure(estimate), f"[{estimate.low:.2f},{estimate.high:.2f}]"
 
 
-def _short(estimate: Estimate) -> str:
-    return "–" if estimate.value is None else f"{estimate.value:.2f}"
+def _figure(estimate: Estimate) -> str | None:
+    return None if estimate.value is None else f"{estimate.value:.2f}"
 
 
 def _missing(calibration: Calibration) -> list[str]:

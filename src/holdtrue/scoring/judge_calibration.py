@@ -66,7 +66,7 @@ class JudgeCalibration(StrictModel):
     labels_sha256: str
     responses: Count
     unscored: Count
-    agreement: tuple[Agreement, ...]
+    agreement: Annotated[tuple[Agreement, ...], Field(min_length=1)]
 
     def text(self) -> str:
         """The judge's agreement in one line, to stand wherever its numbers do."""
@@ -75,8 +75,7 @@ class JudgeCalibration(StrictModel):
             for item in self.agreement
         ]
         left_out = f"; {self.unscored} of {self.responses} unscored" if self.unscored else ""
-        what = ", ".join(parts) if parts else "no rating in common"
-        return f"agreement with {self.labels}: {what}{left_out}"
+        return f"agreement with {self.labels}: {', '.join(parts)}{left_out}"
 
 
 def folder() -> Path:
@@ -85,7 +84,7 @@ def folder() -> Path:
 
 
 def from_calibration(identity: JudgeIdentity, found: Calibration) -> JudgeCalibration:
-    """What to keep of a calibration in which this judge took part."""
+    """What to keep of a calibration in which this judge gave ratings that could be compared."""
     labels = Path(found.file)
     return JudgeCalibration(
         format=FORMAT,
