@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log10
 from typing import TYPE_CHECKING
 
 import click
@@ -34,8 +35,8 @@ def plot(met: Sequence[float], not_met: Sequence[float], decides: float) -> list
     return [f"{labels.get(row, ''):>6} |{''.join(cells)}" for row, cells in enumerate(grid)]
 
 
-def _row(log10: float) -> int:
-    inside = min(max(log10, BOTTOM), TOP)
+def _row(evidence: float) -> int:
+    inside = min(max(evidence, BOTTOM), TOP)
     return round((TOP - inside) / (TOP - BOTTOM) * (ROWS - 1))
 
 
@@ -65,11 +66,9 @@ def explain_criterion(one: CriterionResult, verdict: Verdict) -> None:
     print_table(["after", "evidence for met", "for not met"], rows)
     met = [look.met_evidence for look in one.looks]
     against = [look.not_met_evidence for look in one.looks]
-    for line in plot(met, against, _decides(verdict)):
+    for line in plot(met, against, log10(1 / verdict.alpha)):
         click.echo(f"  {line}")
-    click.echo(
-        f"         {MET} met, {NOT_MET} not met, {BOTH} both; a decision at {1 / verdict.alpha:.0f}"
-    )
+    click.echo(f"         {MET} met, {NOT_MET} not met, {BOTH} both; {_deciding(verdict)}")
     click.echo(f"    {_why(one, verdict)}\n")
 
 
@@ -102,10 +101,11 @@ def _facts(one: CriterionResult) -> str:
 def _why(one: CriterionResult, verdict: Verdict) -> str:
     """The decision in words."""
     if one.decided_at is not None:
+        alpha = verdict.met_alpha if one.decision.value == "met" else verdict.alpha
         return (
             f"{one.decision.value} after {one.decided_at} sessions: that evidence reached "
-            f"{1 / verdict.alpha:.0f}, which chance alone does in at most {verdict.alpha:.0%} of "
-            "tests where the truth is otherwise."
+            f"{1 / alpha:.0f}, which chance alone does in at most {100 * alpha:.2g} % of tests "
+            "where the truth is otherwise."
         )
     text = "undetermined: neither side reached it"
     if one.forecast:
@@ -113,7 +113,9 @@ def _why(one: CriterionResult, verdict: Verdict) -> str:
     return f"{text}."
 
 
-def _decides(verdict: Verdict) -> float:
-    from math import log10
-
-    return log10(1 / verdict.alpha)
+def _deciding(verdict: Verdict) -> str:
+    """Where the evidence decides; *met* can be asked for more, on a ladder."""
+    text = f"a decision at {1 / verdict.alpha:.0f}"
+    if verdict.met_alpha != verdict.alpha:
+        text += f", of met at {1 / verdict.met_alpha:.0f}"
+    return text
