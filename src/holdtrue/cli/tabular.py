@@ -35,6 +35,8 @@ def rows(scored: Sequence[ScoredSession], judged: Judged | None = None) -> list[
             body["unscored"] = json.dumps(unscored, ensure_ascii=False)
             for name, value in body.items():
                 body[name] = getattr(value, "value", value)
+            if session.scores.response_scores:
+                body.update(session.scores.response_scores[position].values)
             extra = _ratings(judged[number][position]) if judged else {}
             found.append({**head, **body, **extra, **tail, "scorer": session.scores.scorer})
     return found
@@ -91,9 +93,9 @@ def _columns(table: Sequence[Mapping[str, Any]]) -> dict[str, None]:
 
 def _type(arrow: Any, values: Sequence[Any], name: str) -> Any:
     """The type of a column, the same for a table without a single value in it."""
-    from holdtrue.scoring.measures import SESSION_MEASURES
+    from holdtrue.scoring.measures import RESPONSE_SCORES, SESSION_MEASURES
 
-    if name.removeprefix("session_") in SESSION_MEASURES:
+    if name in RESPONSE_SCORES or name.removeprefix("session_") in SESSION_MEASURES:
         return arrow.float64()
     if name in ("session", "index", "words"):
         return arrow.int64()

@@ -186,7 +186,8 @@ def on_values(
     x, y = np.asarray(labelled, dtype=float), np.asarray(told, dtype=float)
     known, places = _numbered(clusters)
     times = _times(known, rng, draws)
-    few = "fewer than three values" if len(x) < 3 else "one of the two never varies"
+    few = "fewer than three values" if len(x) else "no value to compare"
+    few = few if len(x) < 3 else "one of the two never varies"
     step = max(1, CELLS // max(len(x), 1))
     pieces = [times[start : start + step][:, places] for start in range(0, draws, step)]
     ranked = np.concatenate([spearman(x, y, piece) for piece in pieces])

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from holdtrue.scoring import agreement, surface
+from holdtrue.scoring import agreement
 from holdtrue.scoring.agreement import ClassAgreement, Estimate, ValueAgreement
 from holdtrue.scoring.calibration import Calibration, Comparison, Disagreement
 from holdtrue.scoring.labels import (
@@ -28,7 +28,12 @@ from holdtrue.scoring.labels import (
     LabelFile,
     Value,
 )
-from holdtrue.scoring.measures import Naming, ResponseFindings, ScoredSession
+from holdtrue.scoring.measures import (
+    RESPONSE_SCORES,
+    Naming,
+    ResponseFindings,
+    ScoredSession,
+)
 from holdtrue.scoring.rubric import Judgement
 from holdtrue.scoring.score import RATE_EVENTS
 
@@ -45,6 +50,7 @@ SCORES_OF: tuple[tuple[str, str], ...] = (
     ("identity_coherence", "identity"),
 )
 """Session scores, and the ratings that they are meant to follow."""
+RESPONSE_SCORES_OF = tuple(pair for pair in SCORES_OF if pair[0] in RESPONSE_SCORES)
 EXCERPT = 200
 
 
@@ -175,9 +181,18 @@ class Calibrator:
             for rate, (measure, events) in RATE_EVENTS.items()
             if self._has(measure) and self._long_sessions()
         ]
-        if self._has("on_topic"):
-            found.append(self._d9_by_response())
+        found += [
+            self._by_response(
+                score, rating, [self._response_score(score, r) for r in self.responses]
+            )
+            for score, rating in RESPONSE_SCORES_OF
+            if self._has(rating)
+        ]
         return found
+
+    def _response_score(self, score: str, item: Labelled) -> float | None:
+        each = self.scored[item.session].scores.response_scores
+        return each[item.response - 1].values.get(score) if each else None
 
     def _long_sessions(self) -> bool:
         """Whether a rate of a session says more than its one response does."""
@@ -240,16 +255,6 @@ class Calibrator:
             if gap > 0
         ]
         return Comparison(measure, label, "session", result, unscored, self._worst(gaps))
-
-    def _d9_by_response(self) -> Comparison:
-        told = [
-            surface.d9(text) if (text := self._text(item)).strip() else None
-            for item in self.responses
-        ]
-        return self._by_response("d9", "on_topic", told)
-
-    def _text(self, item: Labelled) -> str:
-        return self.scored[item.session].transcript.turns[item.response - 1].response
 
     def _by_response(
         self, measure: str, label: str, told: Sequence[float | None], *, same_scale: bool = False

@@ -136,11 +136,14 @@ class Judge:
                 progress(done, total)
             return judgement
 
-        async with asyncio.TaskGroup() as group:
-            tasks = [
-                [group.create_task(one(transcript, turn.index)) for turn in transcript.turns]
-                for transcript in transcripts
-            ]
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [
+                    [group.create_task(one(transcript, turn.index)) for turn in transcript.turns]
+                    for transcript in transcripts
+                ]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
         return [tuple(task.result() for task in several) for several in tasks]
 
     async def _judgement(self, transcript: Transcript, index: int) -> Judgement:
