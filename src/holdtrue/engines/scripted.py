@@ -125,8 +125,8 @@ class ScriptedEngine(Engine):
         rng = np.random.default_rng(list(hashlib.sha256(text.encode()).digest()))
         character = self.character
         if character == "mixed":
-            names, shares = zip(*MIXTURE, strict=True)
-            character = str(rng.choice(names, p=shares))
+            names = [name for name, _share in MIXTURE]
+            character = str(rng.choice(names, p=[share for _name, share in MIXTURE]))
         if character == "steady":
             return _steady(messages, rng)
         return _formulaic(character, messages, rng)

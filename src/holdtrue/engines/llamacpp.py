@@ -1,0 +1,306 @@
+"""GGUF models in this process, through llama.cpp: the embedded default.
+
+A conversation keeps its slot from turn to turn, so that only what is new is evaluated. With
+several slots in one server the same seed does not give the same text, since a batch's make-up
+changes the arithmetic; one slot a server is the replayable mode (``settings`` of the facts says
+which it was). Nothing is fetched here but catalog models. No vision, no audio, no tools.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from holdtrue import __version__
+from holdtrue.engines import catalog, memory
+from holdtrue.engines.base import Engine, EngineFacts, EngineOptions, Reply
+from holdtrue.engines.checks import check_messages
+from holdtrue.engines.fetch import fetch
+from holdtrue.engines.filehash import sha256_of
+from holdtrue.engines.gguf_header import GgufHeader, read_header
+from holdtrue.engines.llamacpp_layout import Layout, plan_layout, usable_cores
+from holdtrue.engines.llamacpp_server import (
+    Completion,
+    NativeServer,
+    has_accelerator,
+    import_xllamacpp,
+)
+from holdtrue.engines.modelname import parse_model
+from holdtrue.engines.native_log import native_log
+from holdtrue.engines.systems import fold_systems
+from holdtrue.engines.template import TemplateFacts, inspect_template
+from holdtrue.engines.thinking import spoken
+from holdtrue.errors import EngineError, GenerationError
+from holdtrue.messages import Message, Role
+from holdtrue.protocol import Sampling
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A slot of a server, and the conversation that it holds: its last reply and when."""
+
+    server: NativeServer
+    slot: int
+    reply: str | None = None
+    opening: tuple[Message, ...] = ()
+    used: float = 0.0
+    busy: bool = False
+
+    def holds(self, messages: Sequence[Message]) -> bool:
+        """Whether these messages go on with what this slot said last."""
+        if self.reply is None or self.opening != tuple(messages[:1]):
+            return False
+        said = (m.content for m in reversed(messages) if m.role is Role.ASSISTANT)
+        return next(said, None) == self.reply
+
+
+@dataclass(slots=True)
+class _Loaded:
+    """Everything that exists only while the model is loaded."""
+
+    path: Path
+    header: GgufHeader
+    layout: Layout
+    lanes: list[_Lane]
+    template: TemplateFacts
+    pool: ThreadPoolExecutor
+    free: asyncio.Semaphore
+    device: str
+    source_hash: str
+    exit: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+
+class LlamaCppEngine(Engine):
+    """A GGUF file, or a catalog model that is one, with the chat template that it carries.
+
+    Raises EngineError on entering for a file that is missing, damaged, no chat model, or too large
+    for the memory; ConfigError for a context beyond the model's. ``layout`` overrides the one that
+    is planned from the options, the machine and the model.
+    """
+
+    def __init__(
+        self, model: str, options: EngineOptions | None = None, *, layout: Layout | None = None
+    ) -> None:
+        super().__init__(model, options or EngineOptions())
+        self.name = parse_model(model)
+        self._layout = layout
+        self._loaded: _Loaded | None = None
+        self.evaluated_tokens = 0
+
+    async def __aenter__(self) -> Self:
+        self._loaded = await asyncio.to_thread(self._load)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            await asyncio.to_thread(loaded.exit.close)
+
+    @property
+    def concurrency(self) -> int:
+        if self._loaded is not None:
+            return len(self._loaded.lanes)
+        return self.options.concurrency or 1
+
+    def facts(self) -> EngineFacts:
+        loaded = self._loaded
+        if loaded is None:
+            return EngineFacts(model=self.model, engine="llamacpp")
+        header, adapter = loaded.header, self.options.adapter
+        return EngineFacts(
+            model=self.model,
+            engine="llamacpp",
+            architecture=header.architecture,
+            parameters_total=header.parameters_total,
+            parameters_active=header.parameters_active,
+            bits=header.bits,
+            file_bytes=header.file_bytes,
+            context_length=loaded.layout.context,
+            source=loaded.path.name,
+            source_hash=loaded.source_hash,
+            device=loaded.device,
+            template_system=loaded.template.injected_system,
+            replayable=loaded.layout.replayable,
+            ablation=self.name.ablation_label,
+            adapter=f"{adapter.name} {sha256_of(adapter)}" if adapter else None,
+            versions={"holdtrue": __version__, "xllamacpp": import_xllamacpp().__version__},
+            notes=loaded.template.notes,
+            settings=loaded.layout.as_dict(),
+        )
+
+    async def generate(
+        self, messages: Sequence[Message], sampling: Sampling, *, seed: int
+    ) -> Reply:
+        loaded = self._loaded
+        if loaded is None:
+            raise EngineError("the engine is not open")
+        check_messages(messages)
+        async with loaded.free:
+            lane = _lane_for(messages, loaded.lanes)
+            lane.busy = True
+            stop = threading.Event()
+            started = time.monotonic()
+            work = asyncio.get_running_loop().run_in_executor(
+                loaded.pool, self._ask, lane, tuple(messages), sampling, seed, stop
+            )
+            try:
+                completion = await asyncio.shield(work)
+            except asyncio.CancelledError:
+                stop.set()
+                await asyncio.gather(work, return_exceptions=True)
+                raise
+            finally:
+                lane.busy = False
+                lane.used = time.monotonic()
+            return Reply(
+                text=completion.text,
+                stop_reason=completion.stop_reason,
+                prompt_tokens=completion.prompt_tokens,
+                completion_tokens=completion.completion_tokens,
+                seconds=time.monotonic() - started,
+            )
+
+    def _ask(
+        self,
+        lane: _Lane,
+        messages: tuple[Message, ...],
+        sampling: Sampling,
+        seed: int,
+        stop: threading.Event,
+    ) -> Completion:
+        loaded = self._loaded
+        if loaded is None:
+            raise EngineError("the engine is not open")
+        shown = messages
+        if loaded.template.folds is not None:
+            shown = tuple(fold_systems(messages, keep_first=loaded.template.folds == "later"))
+        goes_on = lane.holds(messages)
+        lane.reply = None
+        completion = lane.server.ask(
+            shown,
+            sampling,
+            seed=seed,
+            slot=lane.slot,
+            reuse=goes_on or not loaded.layout.replayable,
+            stop=stop,
+        )
+        text = spoken(completion.text).strip()
+        if not text:
+            raise GenerationError("the model gave an empty reply")
+        lane.reply, lane.opening = text, messages[:1]
+        self.evaluated_tokens += completion.evaluated or 0
+        return Completion(
+            text,
+            completion.stop_reason,
+            completion.prompt_tokens,
+            completion.completion_tokens,
+            completion.evaluated,
+        )
+
+    def _load(self) -> _Loaded:
+        path = self._find()
+        header = read_header(path)
+        _check_speaks(header)
+        options = self.options
+        with contextlib.ExitStack() as stack:
+            if options.log_path is not None:
+                stack.enter_context(native_log(options.log_path))
+            library = import_xllamacpp()
+            accelerated = options.device != "cpu" and has_accelerator(library)
+            layout = self._layout or plan_layout(
+                options,
+                header,
+                cores=usable_cores(),
+                available=memory.available(),
+                on_accelerator=accelerated,
+            )
+            servers = [
+                NativeServer(
+                    path,
+                    layout,
+                    adapter=options.adapter,
+                    on_accelerator=accelerated,
+                    log_path=options.log_path,
+                )
+                for _ in range(layout.servers)
+            ]
+            with memory.LoadMeter() as meter:
+                for server in servers:
+                    stack.callback(server.free)
+                    server.load()
+            self.load = meter.figures
+            template = inspect_template(servers[0].render, header.chat_template or "")
+            pool = ThreadPoolExecutor(layout.lanes, thread_name_prefix="llamacpp")
+            stack.callback(pool.shutdown)
+            lanes = [_Lane(server, slot) for slot in range(layout.slots) for server in servers]
+            return _Loaded(
+                path=path,
+                header=header,
+                layout=layout,
+                lanes=lanes,
+                template=template,
+                pool=pool,
+                free=asyncio.Semaphore(len(lanes)),
+                device="gpu" if accelerated else "cpu",
+                source_hash=_hash_of(header),
+                exit=stack.pop_all(),
+            )
+
+    def _find(self) -> Path:
+        """The file to load: of the catalog, or named; made smaller where the name asks for it."""
+        base = self.name.base
+        if base.startswith("gguf:"):
+            path = Path(base.removeprefix("gguf:")).expanduser()
+        else:
+            path = fetch(catalog.find(base).name, offline=self.options.offline)
+        if not self.name.ablation:
+            return path
+        from holdtrue.engines.ablation import ablated_file
+
+        return ablated_file(
+            path, layers=self.name.ablation.get("layers"), bits=self.name.ablation.get("bits")
+        )
+
+
+def _check_speaks(header: GgufHeader) -> None:
+    """Raises EngineError for a file that holds no language model that can chat."""
+    where = str(header.path)
+    if header.metadata.get("general.type", "model") != "model" or not header.tensors:
+        raise EngineError("this GGUF file holds no model", where=where)
+    if header.chat_template is None:
+        raise EngineError(
+            "this model has no chat template, so nobody knows how to talk to it",
+            where=where,
+            remedy="Use the instruction-tuned version of the model. (llama.cpp would quietly use "
+            "another model's template.)",
+        )
+
+
+def _hash_of(header: GgufHeader) -> str:
+    """sha256 of the file; of the shards' hashes, one a line, where there are several."""
+    if not header.shards:
+        return sha256_of(header.path)
+    import hashlib
+
+    listed = "\n".join(sha256_of(shard) for shard in header.shards)
+    return hashlib.sha256(listed.encode()).hexdigest()
+
+
+def _lane_for(messages: Sequence[Message], lanes: Sequence[_Lane]) -> _Lane:
+    """The free lane that holds this conversation, else the one that has been idle the longest."""
+    free = [lane for lane in lanes if not lane.busy]
+    held = (lane for lane in free if lane.holds(messages))
+    return next(held, None) or min(free, key=lambda lane: lane.used)
