@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import ast
 import hashlib
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from importlib.resources import files
 
-from holdtrue.scoring import findings as detectors
 from holdtrue.scoring import surface
+from holdtrue.scoring.calibrated import RATED, Rated, rate
+from holdtrue.scoring.findings import find
 from holdtrue.scoring.measures import (
     SESSION_MEASURES,
     Naming,
     ResponseFindings,
+    ResponseScores,
     ScoredSession,
     SessionScores,
 )
@@ -28,6 +29,7 @@ from holdtrue.transcript import Transcript
 
 DECIMALS = 9  # sums of tenths come out as tenths
 NO_RESPONSE = "the session has no response"
+EMPTY = "empty response"
 
 # Each rate: the finding it counts, and the values that count.
 RATE_EVENTS: dict[str, tuple[str, frozenset[object]]] = {
@@ -51,11 +53,13 @@ class Unscored(Exception):  # noqa: N818 - a reason on its way to the result, no
 
 def score_transcript(transcript: Transcript) -> SessionScores:
     """Findings of every response and every measure of SESSION_MEASURES. Never raises for text."""
-    responses = detectors.find(transcript)
+    responses = find(transcript)
+    rated = rate(transcript, responses)
     texts = [turn.response for turn in transcript.turns]
+    d9s = [surface.d9(text) if text.strip() else None for text in texts]
     values: dict[str, float | None] = {}
     unscored: dict[str, str] = {}
-    for name, measure in _measures(texts, responses).items():
+    for name, measure in _measures(texts, responses, d9s, rated).items():
         try:
             values[name] = round(measure(), DECIMALS)
         except Unscored as reason:
@@ -63,7 +67,11 @@ def score_transcript(transcript: Transcript) -> SessionScores:
             unscored[name] = str(reason)
     ordered = {name: values[name] for name in SESSION_MEASURES}
     return SessionScores(
-        responses=responses, values=ordered, unscored=unscored, scorer=scorer_version()
+        responses=responses,
+        values=ordered,
+        unscored=unscored,
+        scorer=scorer_version(),
+        response_scores=tuple(map(_response_scores, responses, d9s, rated)),
     )
 
 
@@ -77,17 +85,33 @@ def rescore(transcripts: Iterable[Transcript]) -> Iterator[ScoredSession]:
     return map(score_session, transcripts)
 
 
+def _response_scores(found: ResponseFindings, d9: float | None, rated: Rated) -> ResponseScores:
+    values: dict[str, float | None] = {"d9": None if d9 is None else round(d9, DECIMALS)}
+    unscored = {"d9": EMPTY} if d9 is None else {}
+    for name in RATED:
+        values[name] = None if rated.values is None else round(rated.values[name], DECIMALS)
+        if rated.reason:
+            unscored[name] = rated.reason
+    return ResponseScores(found.index, values, unscored)
+
+
 def _measures(
-    texts: Sequence[str], responses: Sequence[ResponseFindings]
+    texts: Sequence[str],
+    responses: Sequence[ResponseFindings],
+    d9s: Sequence[float | None],
+    rated: Sequence[Rated],
 ) -> dict[str, Callable[[], float]]:
     spoken = [text for text in texts if text.strip()]
     table: dict[str, Callable[[], float]] = {
         name: partial(_rate, responses, *event) for name, event in RATE_EVENTS.items()
     }
 
+    @cache
     def d9() -> float:
-        return _mean([surface.d9(text) for text in _any(texts, spoken)])
+        _any(texts, spoken)
+        return _mean([value for value in d9s if value is not None])
 
+    @cache
     def quality() -> float:
         gaming = _rate(responses, *RATE_EVENTS["gaming_rate"]) > 0
         return surface.quality(_any(texts, spoken), gaming=gaming)
@@ -102,28 +126,34 @@ def _measures(
             raise Unscored("fewer than two responses of three words or more")
         return _mean(known)
 
-    def calibrated() -> float:
-        raise Unscored("no calibrated weights are installed")
+    def calibrated(name: str) -> float:
+        known = [one.values[name] for one in rated if one.values is not None]
+        if not known:
+            raise Unscored(_reasons(one.reason for one in rated))
+        return _mean(known)
 
     table["mean_words"] = lambda: _mean([len(text.split()) for text in _any(texts, texts)])
     table["d9"] = d9
     table["quality"] = quality
     table["identity_coherence"] = identity
     table["repetition"] = repetition
-    for name in ("calibrated_coherence", "calibrated_quality", "calibrated_identity"):
-        table[name] = calibrated
+    for name in RATED:
+        table[name] = partial(calibrated, name)
     return table
 
 
 def _rate(responses: Sequence[ResponseFindings], finding: str, events: frozenset[object]) -> float:
     """The share of scored responses with one of ``events``; raises Unscored with the reasons."""
-    if not responses:
-        raise Unscored(NO_RESPONSE)
     known = [value for item in responses if (value := getattr(item, finding)) is not None]
     if not known:
-        reasons = Counter(item.unscored.get(finding, "no reason given") for item in responses)
-        raise Unscored("no response could be scored: " + "; ".join(reasons))
+        raise Unscored(_reasons(item.unscored.get(finding) for item in responses))
     return sum(value in events for value in known) / len(known)
+
+
+def _reasons(reasons: Iterable[str | None]) -> str:
+    """Why no response could be scored: each reason once."""
+    different = list(dict.fromkeys(reason or "no reason given" for reason in reasons))
+    return "no response could be scored: " + "; ".join(different) if different else NO_RESPONSE
 
 
 def _any(texts: Sequence[str], chosen: Sequence[str]) -> Sequence[str]:
@@ -131,7 +161,7 @@ def _any(texts: Sequence[str], chosen: Sequence[str]) -> Sequence[str]:
     if not texts:
         raise Unscored(NO_RESPONSE)
     if not chosen:
-        raise Unscored("every response is empty")
+        raise Unscored(_reasons([EMPTY]))
     return chosen
 
 
