@@ -76,6 +76,35 @@ def log_evidence(
     ``bound`` in (0, 1), broadcast against the leading axes; ``responses`` the K of each session
     (for rates), broadcast against ``values``. Raises ValueError outside these ranges.
     """
+    weights, factors = bets(
+        values, bound, kind=kind, direction=direction, side=side, mode=mode, responses=responses
+    )
+    missing = np.isnan(np.asarray(values, dtype=np.float64))
+    total: Array | None = None
+    with np.errstate(divide="ignore"):
+        for weight, factor in zip(weights, factors, strict=True):
+            steps = np.log(np.where(missing, 1.0, factor))
+            path = np.log(weight) + np.cumsum(steps, axis=-1)
+            total = path if total is None else np.logaddexp(total, path)
+    assert total is not None
+    return total
+
+
+def bets(
+    values: ArrayLike,
+    bound: ArrayLike,
+    *,
+    kind: Kind,
+    direction: Direction,
+    side: Side,
+    mode: Mode = Mode.BOUNDED,
+    responses: ArrayLike = 1,
+) -> tuple[tuple[float, ...], list[Array]]:
+    """The weights of the constant bets, and for each the factor that a session multiplies it by.
+
+    Arguments and errors are those of ``log_evidence``, shapes too. Under the null every factor
+    has expectation at most 1.
+    """
     x = np.asarray(values, dtype=np.float64)
     limit = np.asarray(bound, dtype=np.float64)[..., np.newaxis]
     k = np.asarray(responses, dtype=np.float64)
@@ -90,22 +119,7 @@ def log_evidence(
     # A rate's bets are written for a ceiling and a score's for a floor; mirror the other two.
     if (direction is Direction.AT_MOST) is not (kind is Kind.RATE):
         x, limit = 1 - x, 1 - limit
-    weights, bets = _bets(x, limit, np.maximum(k, 1), kind, side, mode)
-    missing = np.isnan(x)
-    total: Array | None = None
-    with np.errstate(divide="ignore"):
-        for weight, bet in zip(weights, bets, strict=True):
-            steps = np.log(np.where(missing, 1.0, bet))
-            path = np.log(weight) + np.cumsum(steps, axis=-1)
-            total = path if total is None else np.logaddexp(total, path)
-    assert total is not None
-    return total
-
-
-def _bets(
-    x: Array, limit: Array, k: Array, kind: Kind, side: Side, mode: Mode
-) -> tuple[tuple[float, ...], list[Array]]:
-    """Weights, and for each the bet's factor per session; x against a ceiling or a floor."""
+    k = np.maximum(k, 1)
     if kind is Kind.RATE:
         return _rate_met(x, limit, k, mode) if side is Side.MET else _rate_not_met(x, limit)
     return _score_met(x, limit, mode) if side is Side.MET else _score_not_met(x, limit, mode)

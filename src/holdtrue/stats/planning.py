@@ -22,7 +22,7 @@ from holdtrue.stats.sequential import (
     look_points,
 )
 
-COLLAPSED_SCORE = 0.2
+COLLAPSED_SCORE = 0.4  # what a collapsed session scores: S34 of SAGE has D9 0.45, quality 0.40
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +30,22 @@ class Truth:
     """What is assumed to be true of a measure.
 
     ``mean`` in [0, 1]; ``correlation`` within a session (rates) in [0, 1); ``sd`` between
-    sessions (scores); ``collapsed`` the share of sessions that score COLLAPSED_SCORE, the others
-    scoring higher so that the mean stays.
+    the sessions (scores) that did not collapse; ``collapsed`` the share that score
+    ``collapsed_score`` instead, the others scoring higher so that the mean stays.
     """
 
     mean: float
     correlation: float = 0.2
     sd: float = 0.08
     collapsed: float = 0.0
+    collapsed_score: float = COLLAPSED_SCORE
+
+    @property
+    def total_sd(self) -> float:
+        """Deviation of scores over all sessions, the collapsed ones among them."""
+        gap = (self.mean - self.collapsed_score) / (1 - self.collapsed)
+        share = self.collapsed * (1 - self.collapsed)
+        return float(np.sqrt((1 - self.collapsed) * self.sd**2 + share * gap**2))
 
 
 def draw(
@@ -48,7 +56,7 @@ def draw(
         raise ValueError("a mean lies in [0, 1]")
     if kind is Kind.RATE:
         return draw_rates(rng, truth.mean, truth.correlation, shape, responses)
-    return draw_scores(rng, truth.mean, truth.sd, shape, truth.collapsed)
+    return draw_scores(rng, truth, shape)
 
 
 def draw_rates(
@@ -66,24 +74,20 @@ def draw_rates(
     return result
 
 
-def draw_scores(
-    rng: np.random.Generator,
-    mean: float,
-    sd: float,
-    shape: tuple[int, ...],
-    collapsed: float = 0.0,
-) -> Array:
-    """Scores with the given mean; ``sd`` is that of the sessions that did not collapse."""
-    healthy = (mean - collapsed * COLLAPSED_SCORE) / (1 - collapsed)
-    if sd == 0 or healthy in (0.0, 1.0):
+def draw_scores(rng: np.random.Generator, truth: Truth, shape: tuple[int, ...]) -> Array:
+    """Scores of sessions. Raises ValueError where none in [0, 1] have that mean and deviation."""
+    healthy = (truth.mean - truth.collapsed * truth.collapsed_score) / (1 - truth.collapsed)
+    if truth.sd == 0 or healthy in (0.0, 1.0):
         scores: Array = np.full(shape, healthy)
     else:
-        size = healthy * (1 - healthy) / sd**2 - 1
+        size = healthy * (1 - healthy) / truth.sd**2 - 1
         if size <= 0:
-            raise ValueError(f"no score in [0, 1] has mean {healthy:.3f} and deviation {sd:.3f}")
+            raise ValueError(
+                f"no score in [0, 1] has mean {healthy:.3f} and deviation {truth.sd:.3f}"
+            )
         scores = rng.beta(healthy * size, (1 - healthy) * size, shape)
-    if collapsed:
-        scores = np.where(rng.random(shape) < collapsed, COLLAPSED_SCORE, scores)
+    if truth.collapsed:
+        scores = np.where(rng.random(shape) < truth.collapsed, truth.collapsed_score, scores)
     return scores
 
 
