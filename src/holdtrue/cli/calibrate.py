@@ -86,11 +86,11 @@ def _label_files(
     labels: Path, transcripts: Path | None, annotator: str | None, persona: str | None
 ) -> list[tuple[LabelFile, list[Transcript]]]:
     """The label files, each with the transcripts that it labels."""
-    from holdtrue.cli.score import read_transcripts
+    from holdtrue.cli.score import given_persona, read_transcripts
     from holdtrue.scoring.labels import find_label_files
 
     pairs = []
-    for file in find_label_files(labels):
+    for file in find_label_files(labels, persona=given_persona(persona)):
         chosen = file if annotator is None else file.only(annotator)
         if file.transcripts:
             pairs.append((chosen, list(file.transcripts)))

@@ -13,6 +13,7 @@ from holdtrue.cli.options import FILE
 if TYPE_CHECKING:
     from holdtrue.cli.tabular import Judged
     from holdtrue.importers import Imported
+    from holdtrue.persona import Persona
     from holdtrue.scoring.judge import JudgeIdentity
     from holdtrue.scoring.measures import ScoredSession
 
@@ -89,12 +90,18 @@ def read_transcripts(paths: Sequence[Path], persona: str | None) -> Imported:
     """Every transcript in ``paths``; one that names no persona is taken as the default, SAGE."""
     from holdtrue.importers import read_all
     from holdtrue.persona import load_persona
+
+    return read_all(paths, persona=given_persona(persona), fallback=load_persona("sage"))
+
+
+def given_persona(reference: str | None) -> Persona | None:
+    """The persona of ``--persona``: a file, or a name in the workspace or built in."""
+    from holdtrue.persona import load_persona
     from holdtrue.workspace import find_workspace
 
-    given = None
-    if persona is not None:
-        given = load_persona(persona, find_workspace(None).folders("personas"))
-    return read_all(paths, persona=given, fallback=load_persona("sage"))
+    if reference is None:
+        return None
+    return load_persona(reference, find_workspace(None).folders("personas"))
 
 
 def _failures(scored: Sequence[ScoredSession]) -> list[str]:
