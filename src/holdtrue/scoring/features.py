@@ -55,6 +55,7 @@ WORD = re.compile(r"\w+(?:'\w+)*")
 LINE = re.compile(r"^[ \t]*\S", re.MULTILINE)
 LIST_LINE = re.compile(r"^[ \t]*(?:[-*•–]|\d{1,2}[.)]|#{1,6})[ \t]", re.MULTILINE)
 BRACKETED_QUOTE = re.compile(r"\([\"“'][^()\n]{1,80}[\"”'][^()\n]{0,80}\)")
+NAME = "ℕ"  # a letter, so that it counts as a word, and one that no reply in English has
 NON_LATIN = re.compile(r"[^\W\d_\u0000-\u024f]")
 SCRATCHPAD = re.compile(r"<(think|thinking|scratchpad|reasoning)>(\s*</\1>)?", re.IGNORECASE)
 
@@ -82,6 +83,7 @@ NOT_PLURAL = ("ss", "us", "is", "'s")
 STEM = 5  # characters of a word that stand for it when texts are compared
 LONG_ENOUGH = 80
 RUN = 3
+SPEECH = 0.5  # everyday words of fluent speech; more of them is no better
 FREE_REPETITION = 0.2  # some phrases come again in any conversation
 # Shares of a short reply are drawn to those of ordinary replies, as if it had ten words more.
 PRIOR_WORDS, PRIOR_EVERYDAY, PRIOR_PLURAL, PRIOR_HEDGED = 10, 0.38, 0.10, 0.01
@@ -112,8 +114,8 @@ _KINDS = _Kinds()
 def session_features(transcript: Transcript, findings: Sequence[ResponseFindings]) -> list[Row]:
     """The features of every response, in order.
 
-    The persona's names and expansion are taken out before anything is counted: a name has no
-    weight. A finding that is unscored counts as absent.
+    The persona's names and its expansion count as one same word each, so that no score depends
+    on how a persona is called. A finding that is unscored counts as absent.
     """
     names = _names(transcript.persona.names, transcript.persona.expansion)
     partner: set[str] = set()
@@ -168,7 +170,7 @@ def _word_shares(words: Sequence[str], partner: set[str]) -> dict[str, float]:
     content = _content(words)
     total = len(words) + PRIOR_WORDS
     return {
-        "everyday_words": (everyday + PRIOR_WORDS * PRIOR_EVERYDAY) / total,
+        "everyday_words": min(SPEECH, (everyday + PRIOR_WORDS * PRIOR_EVERYDAY) / total),
         "generic_plurals": (plurals + PRIOR_WORDS * PRIOR_PLURAL) / total,
         "hedged": (hedges + PRIOR_WORDS * PRIOR_HEDGED) / total,
         "support": len(content & partner) / max(1, len(content)),
@@ -207,12 +209,12 @@ def _content(words: Sequence[str]) -> set[str]:
 
 
 def _words(text: str, names: _Names) -> list[str]:
-    text = names.out_of(text).lower()
+    text = names.masked(text).lower()
     return WORD.findall(text if text.isascii() else text.replace("’", "'"))
 
 
 class _Names:
-    """A persona's names and expansion, to be taken out of texts."""
+    """A persona's names and expansion, each to be replaced by one word, NAME, in texts."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         longest_first = sorted(set(names), key=lambda name: (-len(name), name))
@@ -221,9 +223,9 @@ class _Names:
             r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)"
         )
 
-    def out_of(self, text: str) -> str:
+    def masked(self, text: str) -> str:
         if any(name in text for name in self.names):
-            return self.pattern.sub(" ", text)
+            return self.pattern.sub(NAME, text)
         return text
 
 

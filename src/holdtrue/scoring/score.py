@@ -7,8 +7,8 @@ zero, and the session says why; a session without any scored response is unscore
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache, partial
 from importlib.resources import files
@@ -27,6 +27,9 @@ from holdtrue.scoring.measures import (
 from holdtrue.scoring.repetition import overlaps
 from holdtrue.transcript import Transcript
 
+IMPORT = re.compile(
+    r"^from holdtrue\.scoring(?:\.(\w+) import| import (?:\(([^)]*)\)|(.*)$))", re.MULTILINE
+)
 DECIMALS = 9  # sums of tenths come out as tenths
 NO_RESPONSE = "the session has no response"
 EMPTY = "empty response"
@@ -182,13 +185,8 @@ def scorer_version() -> str:
     for name in sorted(_imported("score")):
         text = (package / "scoring" / f"{name}.py").read_text(encoding="utf-8")
         digest.update(f"{name}\0{text}\0".encode())
-    for folder in ("weights", "lexicons"):
-        place = package / "data" / folder
-        if not place.is_dir():
-            continue
-        for item in sorted(place.iterdir(), key=lambda item: item.name):
-            if item.is_file():
-                digest.update(f"{folder}/{item.name}\0{item.read_text('utf-8')}\0".encode())
+    for item in sorted((package / "data" / "weights").iterdir(), key=lambda item: item.name):
+        digest.update(f"{item.name}\0{item.read_text(encoding='utf-8')}\0".encode())
     return digest.hexdigest()[:12]
 
 
@@ -201,11 +199,6 @@ def _imported(start: str) -> set[str]:
         if name in known or not (folder / f"{name}.py").is_file():
             continue
         known.add(name)
-        tree = ast.parse((folder / f"{name}.py").read_text(encoding="utf-8"))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                if node.module == "holdtrue.scoring":
-                    waiting.extend(alias.name for alias in node.names)
-                elif node.module.startswith("holdtrue.scoring."):
-                    waiting.append(node.module.removeprefix("holdtrue.scoring."))
+        for parts in IMPORT.findall((folder / f"{name}.py").read_text(encoding="utf-8")):
+            waiting.extend(part.strip() for part in ",".join(parts).split(","))
     return known
