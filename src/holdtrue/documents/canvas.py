@@ -67,6 +67,7 @@ def finish(figure: Any, name: str, alt: str) -> Drawing:
     settings = {"svg.fonttype": "none", "svg.hashsalt": name, "path.simplify": False}
     with matplotlib.rc_context(settings):
         figure.savefig(svg, format="svg", transparent=True, metadata={"Date": None})
+        figure.set_layout_engine("none")  # laid out once is enough
         figure.savefig(png, format="png", dpi=160, facecolor="white", metadata={"Software": None})
     return Drawing(themed(svg.getvalue(), name=name, alt=alt), png.getvalue())
 

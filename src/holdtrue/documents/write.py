@@ -45,12 +45,43 @@ def write_documents(record: RunRecord, folder: Path, *, announce: bool = True) -
     write_atomic(record.run.folder / PAGE, page)
     write_figures(document, folder / pictures)
     written.append(folder / pictures)
-    if announce:
-        status, worklog = folder / STATUS, folder / f"{config.host.lower()}_worklog.txt"
-        append_atomic(status, status_entry(record, analysis=analysis))
-        append_atomic(worklog, worklog_line(record, analysis=analysis))
-        written += [status, worklog]
-    return written
+    return [*written, *announce_run(record, folder)] if announce else written
+
+
+def announce_run(record: RunRecord, folder: Path) -> list[Path]:
+    """Add the run to the status file and the work log; what stands there stays as it is."""
+    status = folder / STATUS
+    worklog = folder / f"{record.config.host.lower()}_worklog.txt"
+    analysis = analysis_name(record)
+    for path, text in (
+        (status, status_entry(record, analysis=analysis)),
+        (worklog, worklog_line(record, analysis=analysis)),
+    ):
+        append_atomic(path, text if _ends_a_line(path) else f"\n{text}")
+    return [status, worklog]
+
+
+def _ends_a_line(path: Path) -> bool:
+    """Whether what is appended starts on a line of its own; ours always ends one."""
+    try:
+        with path.open("rb") as file:
+            file.seek(-1, 2)
+            return file.read(1) == b"\n"
+    except OSError:  # not there, or empty; what cannot be read, append_atomic explains
+        return True
+
+
+def write_document(document: Document, folder: Path, name: str) -> list[Path]:
+    """Write any document as ``NAME.md`` and ``NAME.html`` with its figures beside them.
+
+    For documents of other kinds than a run's: comparisons, ladders, sleep cycles.
+    """
+    pictures = f"{name}-figures"
+    write_figures(document, folder / pictures)
+    return [
+        write_atomic(folder / f"{name}.md", render_markdown(document, pictures=pictures)),
+        write_atomic(folder / f"{name}.html", render_page(document)),
+    ]
 
 
 def analysis_name(record: RunRecord) -> str:

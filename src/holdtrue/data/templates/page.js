@@ -158,9 +158,17 @@ class Browser {
       this.arms.forEach((arm, position) => byId("filter-arm").append(new Option(arm, String(position))));
     }
     const form = byId("filters");
-    const again = () => { this.limit = PAGE; this.draw(); };
+    let last = JSON.stringify(this.wanted());
+    const again = () => {
+      const now = JSON.stringify(this.wanted());
+      if (now === last) return;  // leaving a field must not close what was opened since
+      last = now;
+      this.limit = PAGE;
+      this.draw();
+    };
     let timer;
     form.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(again, 120); });
+    form.addEventListener("change", () => { clearTimeout(timer); again(); });
     form.addEventListener("submit", (event) => { event.preventDefault(); again(); });
     form.addEventListener("reset", () => {
       this.pressed.clear();
@@ -195,8 +203,7 @@ class Browser {
         const on = !this.pressed.has(key);
         if (on) this.pressed.add(key); else this.pressed.delete(key);
         chip.setAttribute("aria-pressed", String(on));
-        this.limit = PAGE;
-        this.draw();
+        byId("filters").dispatchEvent(new Event("change"));
       });
       byId("finding-chips").append(chip);
     }
@@ -325,9 +332,10 @@ class Browser {
     const wanted = location.hash.match(/^#session-(\d+)$/);
     if (!wanted) return;
     byId("filters").reset();
-    byId("filter-session").value = String(Number(wanted[1]));
     this.view("list");
-    setTimeout(() => {
+    setTimeout(() => {  // after the reset
+      byId("filter-session").value = String(Number(wanted[1]));
+      byId("filters").dispatchEvent(new Event("change"));
       const first = byId("sessions").firstElementChild;
       if (!first) return;
       first.open = true;
