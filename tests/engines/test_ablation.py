@@ -12,8 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from holdtrue.engines import ablation
-from holdtrue.engines.ablation import ablated_file, kept_layers, read_ablation, round_blocks
+from holdtrue.engines import ablation, rounding
+from holdtrue.engines.ablation import (
+    ablated_file,
+    kept_layers,
+    planned_size,
+    read_ablation,
+)
+from holdtrue.engines.gguf_header import read_header
+from holdtrue.engines.rounding import round_blocks
 from holdtrue.errors import ConfigError, EngineError
 
 LAYERS = 6
@@ -87,8 +94,10 @@ def test_an_ablated_file_says_what_it_is(tmp_path: Path) -> None:
     assert "not a trained model" in known.note
     assert "4 levels" in known.note
     # embedding 8x64 and 4 routers 2x64 and 4 norms of 64 at 32 bits, 4 matrices 4x64 at 3 bits
+    planned = planned_size(read_header(base), layers=4, bits=2)
     full, rounded = 8 * 64 + 4 * 2 * 64 + 4 * 64, 4 * 4 * 64
     assert known.bits_per_weight == pytest.approx((32 * full + 3 * rounded) / (full + rounded))
+    assert planned == (full + rounded, pytest.approx(known.bits_per_weight))
     name = gguf.GGUFReader(path).fields["general.name"].contents()
     assert name == "tiny (ablation: layers=4,bits=2)"
     assert read_ablation(base) is None
@@ -113,7 +122,7 @@ def test_more_bits_come_nearer_to_the_base(tmp_path: Path) -> None:
                 values(tensors(ablated_file(base, bits=b))["blk.1.attn_q.weight"]) - original
             ).mean()
         )
-        for b in ablation.BITS
+        for b in rounding.BITS
     ]
     assert errors == sorted(errors, reverse=True)
     assert errors[-1] < 0.01 < 0.3 < errors[0]

@@ -8,13 +8,9 @@ Layers: a contiguous block in the middle is taken out, the first and the last la
 Gromov et al. (2024, "The Unreasonable Ineffectiveness of the Deeper Layers") and others found the
 middle to matter least; measured for the embedded model in docs/ladder.md.
 
-Bits: the matrices of the layers are rounded to 2^bits levels; embeddings, norms, biases, routers
-and the output matrix stay as they are. Up to 4 bits each run of 32 weights has its own evenly
-spaced levels with a scale and a minimum (16 bits each), fitted to least squared error, stored in
-GGUF's Q4_1, which holds them exactly: 1, 2 and 3 bits take the room of 4 on disk and in memory.
-5 is Q5_1 and 8 is Q8_0 as llama.cpp defines them. This is not llama.cpp's Q2_K or Q3_K, whose
-mixtures round some matrices less. Bits that the file never had do not come back: rounding a 4-bit
-file to 8 changes nothing but its size.
+Bits: the matrices of the layers are rounded to 2^bits levels (see ``rounding``); embeddings, norms,
+biases, routers and the output matrix stay as they are. Bits that the file never had do not come
+back: rounding a 4-bit file to 8 changes nothing but its size.
 """
 
 from __future__ import annotations
@@ -22,7 +18,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,26 +26,13 @@ from typing import Any
 
 import numpy as np
 from filelock import FileLock
-from numpy.typing import NDArray
 
 from holdtrue.engines.filehash import cache_folder, sha256_of
-from holdtrue.engines.gguf_header import read_header
+from holdtrue.engines.gguf_header import GgufHeader, read_header, tensor_bytes
+from holdtrue.engines.rounding import BITS, BLOCK, check_bits, rounded
 from holdtrue.errors import ConfigError, EngineError
 
 VERSION = 1
-BLOCK = 32
-ROWS_AT_ONCE = 4_000_000
-FITS = 3
-BITS: Mapping[int, tuple[str, float]] = {
-    1: ("Q4_1", 2.0),
-    2: ("Q4_1", 3.0),
-    3: ("Q4_1", 4.0),
-    4: ("Q4_1", 5.0),
-    5: ("Q5_1", 6.0),
-    8: ("Q8_0", 8.5),
-}
-"""Bits of a rounded weight: the GGUF type it is stored in, and bits a weight with its scales."""
-
 PLAIN_STACKS = frozenset(
     {
         "exaone",
@@ -77,8 +60,6 @@ PLAIN_STACKS = frozenset(
 """Architectures whose layers are all alike, so that one may be left out (others alternate)."""
 
 KEY = "holdtrue.ablation"
-Floats = NDArray[np.float32]
-Bytes = NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +93,7 @@ def ablated_file(
     """
     if layers is None and bits is None:
         raise ConfigError("an ablation changes layers or bits", remedy="Give @layers=N or @bits=N.")
-    if bits is not None and bits not in BITS:
-        raise ConfigError(
-            f"weights cannot be rounded to {bits} bits here",
-            remedy=f"Possible: {', '.join(str(number) for number in BITS)}.",
-        )
+    check_bits(bits)
     with _explained(base_path):
         digest = sha256_of(base_path)
     parts = [f"layers{layers}" if layers else "", f"bits{bits}" if bits else ""]
@@ -131,6 +108,29 @@ def ablated_file(
             if not path.is_file():
                 _make(base_path, path, digest, layers, bits)
     return path
+
+
+def planned_size(
+    header: GgufHeader, *, layers: int | None = None, bits: int | None = None
+) -> tuple[int, float]:
+    """Parameters and bits a weight (packed tightly, scales included) that an ablation would have.
+
+    Reads no weights. Raises what ``ablated_file`` would of these numbers.
+    """
+    check_bits(bits)
+    kept = _kept(header, layers)
+    weights, taken = 0, 0.0
+    for tensor in header.tensors:
+        name = _renamed(tensor.name, kept)
+        if name is None:
+            continue
+        rounded = bits is not None and _is_matrix(name, tensor.shape)
+        weights += tensor.elements
+        if rounded and bits is not None:
+            taken += BITS[bits][1] * tensor.elements
+        else:
+            taken += 8.0 * tensor_bytes(tensor, header.path)
+    return weights, taken / weights
 
 
 def read_ablation(path: Path) -> Ablation | None:
@@ -169,60 +169,6 @@ def kept_layers(total: int, layers: int) -> tuple[int, ...]:
     return (*range(head), *range(total - (layers - head), total))
 
 
-def round_blocks(values: Floats, bits: int) -> tuple[Floats, Floats, NDArray[np.uint8]]:
-    """Evenly spaced levels for blocks of weights: (n, 32) to scale (n, 1), minimum (n, 1), levels.
-
-    Levels are whole numbers below 2^bits, weights near minimum + scale * level. Starts from the
-    block's range and refits scale and minimum to least squared error, FITS times, keeping a fit
-    only where it is better. Scale and minimum are already rounded to 16 bits.
-    """
-    top = np.float32(2**bits - 1)
-    low = values.min(axis=1, keepdims=True)
-    scale = (values.max(axis=1, keepdims=True) - low) / top
-    best = _error(values, scale, low, top)
-    mean = values.mean(axis=1, keepdims=True)
-    for _ in range(FITS):
-        level = _levels(values, scale, low, top)
-        centred = level - level.mean(axis=1, keepdims=True)
-        spread = np.square(centred).sum(axis=1, keepdims=True)
-        slope = (centred * (values - mean)).sum(axis=1, keepdims=True)
-        fitted = np.where(spread > 0, slope / np.maximum(spread, 1e-20), scale)
-        fitted_low = mean - fitted * level.mean(axis=1, keepdims=True)
-        error = _error(values, fitted, fitted_low, top)
-        better = (error < best) & (fitted > 0)
-        scale, low = np.where(better, fitted, scale), np.where(better, fitted_low, low)
-        best = np.minimum(best, error)
-    scale, low = (part.astype(np.float16).astype(np.float32) for part in (scale, low))
-    return scale, low, _levels(values, scale, low, top).astype(np.uint8)
-
-
-def _levels(values: Floats, scale: Floats, low: Floats, top: np.float32) -> Floats:
-    safe = np.where(scale > 0, scale, np.float32(1))
-    result: Floats = np.clip(np.rint((values - low) / safe), 0, top).astype(np.float32)
-    return result
-
-
-def _error(values: Floats, scale: Floats, low: Floats, top: np.float32) -> Floats:
-    near = low + scale * _levels(values, scale, low, top)
-    result: Floats = np.square(values - near).sum(axis=1, keepdims=True)
-    return result
-
-
-def _pack(values: Floats, bits: int) -> Bytes:
-    """Rows of weights (r, c) as rows of GGUF bytes, in the type that BITS names."""
-    from gguf import GGMLQuantizationType, quants
-
-    kind, _ = BITS[bits]
-    if kind != "Q4_1":
-        packed: Bytes = quants.quantize(values, GGMLQuantizationType[kind])
-        return packed
-    scale, low, level = round_blocks(values.reshape(-1, BLOCK), bits)
-    halves = level.reshape(-1, 2, BLOCK // 2)
-    nibbles = halves[:, 0] | (halves[:, 1] << np.uint8(4))
-    scales = (part.astype("<f2").view(np.uint8) for part in (scale, low))
-    return np.concatenate([*scales, nibbles], axis=1).reshape(values.shape[0], -1)
-
-
 @dataclass(frozen=True, slots=True)
 class _Tensor:
     """A tensor of the copy: the source it comes from, its new name, and whether it is rounded."""
@@ -236,9 +182,10 @@ def _make(base: Path, path: Path, digest: str, layers: int | None, bits: int | N
     """Write the copy beside ``path``, then put it in place in one step."""
     from gguf import GGUFWriter
 
-    reader = _open(base)
+    header = read_header(base)
+    reader = _open(header)
     architecture = str(reader.fields["general.architecture"].contents())
-    kept = _kept(reader, architecture, layers)
+    kept = _kept(header, layers)
     tensors = list(_tensors(reader, kept, bits))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ablation-", suffix=".gguf")
     os.close(handle)
@@ -256,35 +203,31 @@ def _make(base: Path, path: Path, digest: str, layers: int | None, bits: int | N
         raise
 
 
-def _open(path: Path) -> Any:
-    """A reader of the GGUF at ``path``. Raises EngineError when it is none, or one of several."""
+def _open(header: GgufHeader) -> Any:
+    """A reader of a GGUF's weights. Raises EngineError when it is one of several files."""
     from gguf import GGUFReader
 
-    header = read_header(path)
-    if header.architecture is None:
-        raise EngineError("the GGUF names no architecture", where=str(path))
     if header.shards:
         raise EngineError(
             "the model is split over several files",
-            where=str(path),
+            where=str(header.path),
             remedy="Join them with llama.cpp's llama-gguf-split --merge.",
         )
     try:
-        return GGUFReader(path)
+        return GGUFReader(header.path)
     except (ValueError, IndexError, KeyError, OverflowError) as error:
-        raise EngineError(f"not a readable GGUF file: {error}", where=str(path)) from None
+        raise EngineError(f"not a readable GGUF file: {error}", where=str(header.path)) from None
 
 
-def _kept(reader: Any, architecture: str, layers: int | None) -> tuple[int, ...]:
-    field = reader.fields.get(f"{architecture}.block_count")
-    if field is None:
-        raise ConfigError(f"a GGUF of architecture {architecture!r} names no layers to ablate")
-    total = int(field.contents())
+def _kept(header: GgufHeader, layers: int | None) -> tuple[int, ...]:
+    total = header.number("block_count")
+    if header.architecture is None or total is None:
+        raise EngineError("the GGUF names no layers to ablate", where=str(header.path))
     if layers is None:
         return tuple(range(total))
-    if architecture not in PLAIN_STACKS:
+    if header.architecture not in PLAIN_STACKS:
         raise ConfigError(
-            f"layers of architecture {architecture!r} are not all alike, or not known to be",
+            f"layers of architecture {header.architecture!r} are not known to be all alike",
             remedy=f"Layers can be taken from: {', '.join(sorted(PLAIN_STACKS))}. "
             "@bits=N works for every architecture.",
         )
@@ -293,22 +236,26 @@ def _kept(reader: Any, architecture: str, layers: int | None) -> tuple[int, ...]
 
 def _tensors(reader: Any, kept: tuple[int, ...], bits: int | None) -> Iterator[_Tensor]:
     """The tensors of the copy in the base's order, layers numbered anew."""
-    place = {old: new for new, old in enumerate(kept)}
     for tensor in reader.tensors:
-        name = str(tensor.name)
-        match = re.fullmatch(r"blk\.(\d+)\.(.+)", name)
-        if match is None:
-            yield _Tensor(tensor, name, rounded=False)
-        elif (layer := int(match[1])) in place:
-            rounded = bits is not None and _is_matrix(tensor, match[2])
-            yield _Tensor(tensor, f"blk.{place[layer]}.{match[2]}", rounded)
+        name = _renamed(str(tensor.name), kept)
+        if name is not None:
+            rounded = bits is not None and _is_matrix(name, [int(size) for size in tensor.shape])
+            yield _Tensor(tensor, name, rounded)
 
 
-def _is_matrix(tensor: Any, name: str) -> bool:
+def _renamed(name: str, kept: tuple[int, ...]) -> str | None:
+    """A tensor's name in the copy, None where its layer is left out."""
+    match = re.fullmatch(r"blk\.(\d+)\.(.+)", name)
+    if match is None:
+        return name
+    return f"blk.{kept.index(int(match[1]))}.{match[2]}" if int(match[1]) in kept else None
+
+
+def _is_matrix(name: str, shape: Sequence[int]) -> bool:
     """Whether rounding touches it: a weight matrix of a layer, and no router of experts."""
-    shape = [int(size) for size in tensor.shape]
     long_rows = len(shape) >= 2 and shape[0] % BLOCK == 0 and shape[1] > 1
-    return long_rows and name.endswith(".weight") and "ffn_gate_inp" not in name
+    in_a_layer = name.startswith("blk.") and name.endswith(".weight")
+    return long_rows and in_a_layer and "ffn_gate_inp" not in name
 
 
 def _described(
@@ -395,20 +342,7 @@ def _write_tensors(writer: Any, reader: Any, tensors: list[_Tensor], bits: int |
         if not one.rounded or bits is None:
             writer.write_tensor_data(one.source.data, tensor_endianess=reader.endianess)
         else:
-            writer.write_tensor_data(_rounded(one.source, bits))
-
-
-def _rounded(tensor: Any, bits: int) -> Bytes:
-    """A tensor's weights, rounded, as rows of GGUF bytes; some rows at a time, to spare memory."""
-    from gguf import quants
-
-    rows = tensor.data.reshape(-1, tensor.data.shape[-1])
-    step = max(1, ROWS_AT_ONCE // int(tensor.shape[0]))
-    packed = [
-        _pack(quants.dequantize(rows[start : start + step], tensor.tensor_type), bits)
-        for start in range(0, len(rows), step)
-    ]
-    return np.concatenate(packed)
+            writer.write_tensor_data(rounded(one.source, bits))
 
 
 @contextmanager
