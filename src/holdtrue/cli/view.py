@@ -35,14 +35,13 @@ def command(
     opened = open_run(run) if run else None
     folder = opened.out if opened else (out or find_workspace(workspace).root).expanduser()
     with make_server(Site(folder), port) as server:
-        start = f"run/{opened.id}" if opened else ""
-        address = f"http://{HOST}:{server.server_address[1]}/{start}"
-        click.echo(f"Serving {address} (Ctrl-C stops it)")
-        if browser:
-            import webbrowser
-
-            webbrowser.open(address)
+        address = f"http://{HOST}:{server.server_address[1]}/{f'run/{opened.id}' if opened else ''}"
         try:
+            click.echo(f"Serving {address} (Ctrl-C stops it)")
+            if browser:
+                import webbrowser
+
+                webbrowser.open(address)
             server.serve_forever(poll_interval=0.2)
         except KeyboardInterrupt:
             click.echo("Stopped.")

@@ -17,6 +17,7 @@ from holdtrue.documents.escape import clip, one_line
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from rich.text import Text
 
     from holdtrue.capacity import RunRecord
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 BLOCKS = "▁▂▃▄▅▆▇█"
 ASCII = "_.-~=+*#"
 GAP = "·"
-SPARK = 14
+SPARK = 12
 STYLES: dict[Tone, str] = {
     "good": "green",
     "bad": "red",
@@ -82,45 +83,55 @@ def print_to(out: Console, record: RunRecord) -> None:
     from rich.text import Text
 
     verdict = record.verdict
+    main = results.main_set(verdict)
     name, tone = results.OUTCOMES[verdict.outcome]
     letter = f"{verdict.outcome.value}: " if len(verdict.outcome.value) == 1 else ""
     out.print()
     _say(out, results.answer(record), style="bold")
     out.print(Text.assemble("Outcome ", (f"{letter}{name}", f"bold {STYLES[tone]}")))
     _say(out, results.sureness(record))
-    for result in sorted(verdict.sets, key=lambda one: one is results.main_set(verdict)):
-        _print_set(out, record, result)
+    out.print()
+    out.print(_table(out, record, main))
+    for other in verdict.sets:
+        if other is not main:
+            _say(out, _in_a_line(other))
     for warning in verdict.warnings:
         _say(out, f"! {warning}", style=STYLES["warn"])
-    _say(out, f"{verdict.meaning}")
+    out.print()
+    _say(out, verdict.meaning)
     _say(out, f"Next: {verdict.next_step}")
     out.print()
 
 
-def _print_set(out: Console, record: RunRecord, result: SetResult) -> None:
+def _in_a_line(result: SetResult) -> str:
+    """A set that is not the main one: what was decided, and what keeps it open."""
+    after = f" after {words.plural(result.decided_at, 'session')}" if result.decided_at else ""
+    waiting = [
+        words.name_of(one.measure)
+        for one in result.criteria
+        if results.TONES[one.decision] != "good"
+    ]
+    why = f" ({words.listed(waiting)})" if waiting and not after else ""
+    return f"{result.name.capitalize()}: {result.decision.value}{after}{why}."
+
+
+def _table(out: Console, record: RunRecord, result: SetResult) -> Table:
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     ascii_only = not _can_draw(out)
-    tone = results.TONES[result.decision]
-    title = Text.assemble(
-        (one_line(result.name), "bold"), "  ", (result.decision.value, f"bold {STYLES[tone]}")
-    )
-    if result.decided_at:
-        title.append(f" after {result.decided_at} sessions")
-    shape = box.ASCII2 if ascii_only else box.SIMPLE_HEAD
-    table = Table(title=title, title_justify="left", box=shape, pad_edge=False, title_style="none")
-    table.add_column("criterion", max_width=20, overflow="fold")
+    shape = None if ascii_only else box.SIMPLE_HEAD
+    table = Table(box=shape, pad_edge=False, show_edge=False, padding=(0, 1))
+    table.add_column(one_line(result.name), max_width=20, overflow="fold", no_wrap=True)
     table.add_column("wanted", no_wrap=True)
     table.add_column("here", justify="right", no_wrap=True)
     table.add_column("interval", no_wrap=True)
     table.add_column("base", justify="right", no_wrap=True)
-    table.add_column("evidence", no_wrap=True)
+    table.add_column(f"evidence to {1 / record.verdict.alpha:g}", no_wrap=True)
     table.add_column("", no_wrap=True)
     for one in result.criteria:
         table.add_row(*_cells(record, one, ascii_only))
-    out.print(table)
+    return table
 
 
 def _cells(record: RunRecord, one: CriterionResult, ascii_only: bool) -> list[Text]:

@@ -32,7 +32,6 @@ def write_documents(record: RunRecord, folder: Path, *, announce: bool = True) -
     ``announce`` adds the entry to the status file and the line to the work log; leave it out
     when documents are written again. Raises WorkspaceError when a file cannot be written.
     """
-    config = record.config
     analysis, pictures = analysis_name(record), pictures_name(record)
     document = capacity_document(record)
     page = render_page(document)
