@@ -15,8 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pydantic import ValidationError
-
 from holdtrue.errors import WorkspaceError
 from holdtrue.files import write_atomic
 from holdtrue.session import SessionPlan
@@ -253,7 +251,7 @@ def read_journal(path: Path) -> dict[int, tuple[Turn, ...]]:
             body = json.loads(line)
             turns = found.setdefault(int(body["session"]), [])
             turn = Turn.model_validate(body["turn"])
-        except (ValueError, KeyError, TypeError, ValidationError, RecursionError):
+        except (ArithmeticError, LookupError, TypeError, ValueError, RecursionError):
             raise WorkspaceError("damaged journal line", where=f"{path}, line {number}") from None
         if turn.index == len(turns) + 1:
             turns.append(turn)
