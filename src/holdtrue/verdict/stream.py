@@ -128,9 +128,12 @@ def make_stream(sessions: Sequence[ScoredSession]) -> Stream:
         cause = reasons.most_common(1)[0][0]
         excluded.append(Exclusion(what="failed sessions", count=failed, reason=cause))
     drawn: dict[str, ScoredSession] = {}
+    again = []
     for one in finished:
+        if one.transcript.draw in drawn:
+            again.append(one.transcript)
         drawn.setdefault(one.transcript.draw, one)
-    excluded += _repeated(finished, drawn)
+    excluded += _repeated(again)
     units, chains = _units(list(drawn.values()))
     if chains:
         warnings.append(
@@ -146,12 +149,8 @@ def make_stream(sessions: Sequence[ScoredSession]) -> Stream:
     return Stream(tuple(units), len(sessions), failed, tuple(excluded), tuple(warnings))
 
 
-def _repeated(
-    finished: Sequence[ScoredSession], drawn: dict[str, ScoredSession]
-) -> list[Exclusion]:
-    """What was left out because it repeats a draw; at temperature 0 that needs no equal seed."""
-    kept = {id(one) for one in drawn.values()}
-    again = [one.transcript for one in finished if id(one) not in kept]
+def _repeated(again: Sequence[Transcript]) -> list[Exclusion]:
+    """Why sessions that repeat a draw were left out; at temperature 0 that needs no equal seed."""
     cold = [one for one in again if one.sampling is not None and one.sampling.temperature == 0]
     found = []
     if cold:
