@@ -97,7 +97,13 @@ class Page:
         """Save a picture for people to look at, of the whole page or a part of it."""
         whole = int(self.js("return document.documentElement.scrollHeight"))
         width = int(self.js("return innerWidth"))
-        clip = {"x": 0, "y": top, "width": width, "height": min(height or whole, 8000), "scale": 1}
+        clip = {
+            "x": 0,
+            "y": top,
+            "width": width,
+            "height": min(height or whole - top, 8000),
+            "scale": 1,
+        }
         settings = {"format": "png", "captureBeyondViewport": True, "clip": clip}
         picture = self.driver.execute_cdp_cmd("Page.captureScreenshot", settings)
         SHOTS.mkdir(exist_ok=True)

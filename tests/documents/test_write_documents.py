@@ -12,7 +12,7 @@ import pytest
 
 import record_factory as make
 from holdtrue.capacity import RunRecord
-from holdtrue.documents import write
+from holdtrue.documents import words, write
 from holdtrue.documents.escape import markdown
 from holdtrue.documents.status import status_entry, worklog_line
 from holdtrue.verdict import Decision, Outcome, Verdict
@@ -83,7 +83,7 @@ def test_the_analysis_holds_every_part_that_the_design_asks_for(
     for one in record.verdict.questions:
         assert one.question in text
     for warning in record.verdict.warnings:
-        assert markdown(warning) in text
+        assert markdown(words.prose(warning)) in text
     replies = sum(len(one.transcript.turns) for one in record.sessions)
     table = text[text.index("Every reply with its findings") :].split("\n## ")[0]
     assert len(re.findall(r"^\| \d{3} \|", table, re.M)) == replies
@@ -159,24 +159,32 @@ def test_two_processes_that_append_at_once_lose_no_entry(record: RunRecord, tmp_
     assert path.read_text(encoding="utf-8") == entry * 20
 
 
+def test_measures_are_words_and_not_identifiers_in_what_people_read(
+    written: dict[str, Path],
+) -> None:
+    text = written["THOR_30B_CAPACITY_TEST.md"].read_text(encoding="utf-8")
+    for name in ("gaming_rate", "generic_ai_rate", "identity_coherence", "mean_words"):
+        assert markdown(name) not in text
+
+
 def test_equal_records_give_an_equal_analysis(record: RunRecord) -> None:
     assert write.analysis_text(record) == write.analysis_text(record)
 
 
 @pytest.mark.parametrize(
-    ("rates", "outcome", "words"),
+    ("rates", "outcome", "said"),
     [
         ({"mechanical": 0, "generic": 0, "odd": 0}, Outcome.SUCCESS, "holds the identity"),
         ({"mechanical": 2.5, "generic": 2.0}, Outcome.SAME_FAILURE, "does not hold"),
     ],
 )
 def test_the_answer_says_what_the_outcome_is(
-    tmp_path: Path, rates: dict[str, float], outcome: Outcome, words: str
+    tmp_path: Path, rates: dict[str, float], outcome: Outcome, said: str
 ) -> None:
     record = make.make_record(tmp_path, 60, rates=rates)
     assert record.verdict.outcome is outcome
     text = write.analysis_text(record)
-    assert re.search(rf"^> \*\*.*{words}", text, re.M)
+    assert re.search(rf"^> \*\*.*{said}", text, re.M)
     assert f"{outcome.value}: " in text
 
 

@@ -33,8 +33,8 @@ def capacity_document(record: RunRecord) -> Document:
         outcome=Tag(name, tone),
         mark=letter,
         sureness=results.sureness(record),
-        meaning=verdict.meaning,
-        next_step=verdict.next_step,
+        meaning=words.prose(verdict.meaning),
+        next_step=words.prose(verdict.next_step),
         tiles=results.tiles(record),
         facts=_strip(record),
         sections=(
@@ -81,6 +81,7 @@ def _criteria(record: RunRecord) -> Section:
             capacity_figures.criteria_figure(record),
             results.set_table(record),
             *tables,
+            Paragraph(results.criteria_key(record)),
             *results.criteria_notes(main),
         ),
         lead="A set is met when each of its criteria is; it is not met when the criteria's "

@@ -41,11 +41,11 @@ def comparison_document(
         kind="Comparison",
         title=f"{comparison.b.name} against {comparison.a.name}",
         subtitle=f"{comparison.b.name} against {comparison.a.name}",
-        answer=comparison.supported,
+        answer=words.prose(comparison.supported),
         outcome=Tag("different" if apart else "no difference shown", "warn" if apart else "open"),
         sureness=f"{pairing}; {len(tested)} measures are tested together (Holm), so that two "
         f"halves of one arm differ in at most {words.percent(comparison.alpha)} of cases.",
-        meaning=comparison.unsupported,
+        meaning=words.prose(comparison.unsupported),
         facts=(
             ("A", _arm(comparison.a)),
             ("B", _arm(comparison.b)),
@@ -66,7 +66,7 @@ def _arm(arm: ArmFacts) -> str:
 
 
 def _differences(comparison: Comparison) -> Section:
-    blocks: list[Block] = [Notice(text) for text in comparison.warnings]
+    blocks: list[Block] = [Notice(words.prose(text)) for text in comparison.warnings]
     if figure := difference_figure(comparison):
         blocks.append(figure)
     blocks.append(_table(comparison, tested=True))

@@ -117,10 +117,10 @@ def forecast(result: SetResult) -> str:
     if coming is None:
         return ""
     parts = []
-    if coming.clean is not None:
+    if coming.clean is not None and coming.clean != coming.median:
         parts.append(f"met at {coming.clean} sessions if every further one is clean")
     if coming.median is not None:
-        spread = f" (quartiles {coming.low} to {coming.high})" if coming.low is not None else ""
+        spread = f" (quartiles {coming.low} to {coming.high})" if coming.low != coming.high else ""
         parts.append(f"decided at about {coming.median} if they go on like this{spread}")
     if not parts:
         return f"No end in sight within {coming.limit:,} sessions."
@@ -157,7 +157,8 @@ def set_table(record: RunRecord) -> Table:
                 Tag(one.decision.value, TONES[one.decision]),
                 str(one.decided_at) if one.decided_at else words.DASH,
                 words.evidence(last) if last is not None else words.DASH,
-                one.note or (forecast(one) if one.decision is Decision.UNDETERMINED else ""),
+                words.prose(one.note or "")
+                or (forecast(one) if one.decision is Decision.UNDETERMINED else ""),
             )
         )
     headers = ("Criteria set", "Decision", "Decided at session", "Evidence “not met”", "Remarks")
@@ -175,17 +176,22 @@ def criteria_table(record: RunRecord, result: SetResult) -> Table:
         "Baseline",
         "Decision",
         "At session",
-        "Evidence met",
-        "Evidence not met",
+        "For met",
+        "For not met",
         "Sessions",
     )
-    caption = (
-        f"Criteria “{result.name}”: {result.decision.value}. Each end of an interval holds at "
-        f"{words.percent(1 - record.verdict.alpha)}, however often one looks. Evidence: what a "
-        f"bet of 1 has grown to; {1 / record.verdict.alpha:g} decides. Sessions: with a value "
-        "(their replies)."
-    )
+    caption = f"Criteria “{result.name}”: {result.decision.value}."
     return Table(headers, rows, caption, frozenset({2, 4, 6, 7, 8, 9}))
+
+
+def criteria_key(record: RunRecord) -> str:
+    """What the columns of ``criteria_table`` hold."""
+    alpha = record.verdict.alpha
+    return (
+        f"Each end of an interval holds at {words.percent(1 - alpha)}, however often one looks. "
+        "For met and for not met: what a bet of 1 on it has grown to; a criterion is met from "
+        f"{1 / alpha:g} on. Sessions: those with a value, and their replies."
+    )
 
 
 def _criterion_row(record: RunRecord, one: CriterionResult) -> tuple[Inline, ...]:
@@ -207,7 +213,7 @@ def _criterion_row(record: RunRecord, one: CriterionResult) -> tuple[Inline, ...
 def criteria_notes(result: SetResult) -> tuple[Notice, ...]:
     """What must be said of single criteria."""
     return tuple(
-        Notice((Strong(f"{words.name_of(one.measure)}: "), one.note), "plain")
+        Notice((Strong(f"{words.name_of(one.measure)}: "), words.prose(one.note)), "plain")
         for one in result.criteria
         if one.note
     )
@@ -235,7 +241,7 @@ def measures_table(record: RunRecord) -> Table:
         rows.append(
             (
                 words.name_of(watched.measure),
-                watched.note or words.meaning_of(watched.measure),
+                words.prose(watched.note or words.meaning_of(watched.measure)),
                 words.value(watched.measure, watched.estimate),
                 words.interval(watched.measure, watched.low, watched.high),
                 words.value(watched.measure, watched.baseline),
@@ -254,7 +260,7 @@ def questions(record: RunRecord) -> Questions:
         tuple(
             QuestionAnswer(
                 one.question,
-                _open(one.answer) if one.open else one.answer,
+                _open(words.prose(one.answer)) if one.open else words.prose(one.answer),
                 "open" if one.open else "good",
             )
             for one in record.verdict.questions

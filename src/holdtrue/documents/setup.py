@@ -131,7 +131,7 @@ def failures(record: RunRecord) -> tuple[Table | Notice, ...]:
     blocks: list[Table | Notice] = []
     if record.stopped:
         blocks.append(Notice(f"The run was stopped: {record.stopped}", "bad"))
-    blocks.extend(Notice(text, "warn") for text in verdict.warnings)
+    blocks.extend(Notice(words.prose(text), "warn") for text in verdict.warnings)
     failed = [one.transcript for one in record.sessions if one.transcript.status is Status.FAILED]
     blocks.append(
         Table(

@@ -26,9 +26,9 @@ def moment(record: RunRecord, *, analysis: str) -> str:
         outcome=markdown(outcome(record)),
         sureness=markdown(results.sureness(record)),
         criteria=render_block(_short_table(record)),
-        meaning=markdown(verdict.meaning),
-        next_step=markdown(verdict.next_step),
-        warnings=[markdown(warning) for warning in verdict.warnings],
+        meaning=markdown(words.prose(verdict.meaning)),
+        next_step=markdown(words.prose(verdict.next_step)),
+        warnings=[markdown(words.prose(warning)) for warning in verdict.warnings],
         analysis=analysis,
         transcripts=record.run.transcripts_folder.name,
         command=markdown_code(config.command),
@@ -43,7 +43,7 @@ def status_entry(record: RunRecord, *, analysis: str) -> str:
         f"\n## {_stamp(record)} {markdown(config.label)} on {markdown(config.host)}\n\n"
         f"**{markdown(results.answer(record))}** Outcome {markdown(outcome(record))}; "
         f"{markdown(sets)}; {words.plural(record.verdict.sessions, 'session')}. "
-        f"Next: {markdown(record.verdict.next_step)} See [{analysis}]({analysis}).\n"
+        f"Next: {markdown(words.prose(record.verdict.next_step))} See [{analysis}]({analysis}).\n"
     )
 
 

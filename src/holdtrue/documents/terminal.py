@@ -96,10 +96,10 @@ def print_to(out: Console, record: RunRecord) -> None:
         if other is not main:
             _say(out, _in_a_line(other))
     for warning in verdict.warnings:
-        _say(out, f"! {warning}", style=STYLES["warn"])
+        _say(out, f"! {words.prose(warning)}", style=STYLES["warn"])
     out.print()
-    _say(out, verdict.meaning)
-    _say(out, f"Next: {verdict.next_step}")
+    _say(out, words.prose(verdict.meaning))
+    _say(out, f"Next: {words.prose(verdict.next_step)}")
     out.print()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from holdtrue.scoring.measures import RATES, SESSION_MEASURES
 
 NAMES: dict[str, str] = {
@@ -34,11 +36,22 @@ FINDINGS: dict[str, str] = {
     "confabulated": "Confabulation",
 }
 DASH = "–"
+_IDENTIFIERS = re.compile(r"\b(?:" + "|".join(name for name in NAMES if "_" in name) + r")\b")
 
 
 def name_of(measure: str) -> str:
     """A measure's short name; an unknown one reads as it is written."""
     return NAMES.get(measure, measure.replace("_", " "))
+
+
+def prose(text: str) -> str:
+    """A sentence of an earlier stage with the identifiers of measures in it as words."""
+    return _IDENTIFIERS.sub(lambda found: _in_a_sentence(found[0]), text)
+
+
+def _in_a_sentence(measure: str) -> str:
+    name = name_of(measure)
+    return name if name[:2].isupper() or name[1:2].isdigit() else name[:1].lower() + name[1:]
 
 
 def meaning_of(measure: str) -> str:

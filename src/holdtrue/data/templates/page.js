@@ -445,3 +445,4 @@ setUpNavigation();
 setUpTip();
 const stored = byId("data");
 if (stored) new Browser(JSON.parse(stored.textContent)).setUp();
+performance.mark("holdtrue-ready");
