@@ -145,7 +145,11 @@ def test_one_transcript_shows_its_responses_and_several_a_line_each(talk: Path) 
     assert max(map(len, both.splitlines())) <= 100
 
 
-def test_hostile_text_never_reaches_the_terminal_raw(tmp_path: Path) -> None:
+def test_hostile_text_never_reaches_the_terminal_raw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOLDTRUE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(judge_calibration, "folder", lambda: tmp_path / "judges")
     path = tmp_path / "x.json"
     name = "SAGE \x1b[2J\x1b[31mred\u202e"
     path.write_text(
@@ -264,3 +268,25 @@ def test_the_published_sessions_score_as_the_library_does(shared_data: Path) -> 
     assert len(found) == len(scored) == 27
     for transcript, session in zip(found, scored, strict=True):
         assert transcript["session_scores"] == session.scores.as_dict()
+
+
+@pytest.mark.parametrize("form", ["messages", "conversations"])
+def test_a_session_scores_the_same_in_every_format(
+    shared_data: Path, tmp_path: Path, form: str
+) -> None:
+    """Roles instead of names: what names no persona is scored as SAGE, and said to be."""
+    keys, roles = {
+        "messages": (("role", "content"), ("user", "assistant")),
+        "conversations": (("from", "value"), ("human", "gpt")),
+    }[form]
+    for number in (33, 35, 36):
+        source = shared_data / "sage" / "transcripts" / f"qwen2.5-0.5b-session-0{number}.json"
+        lines = [
+            {keys[0]: roles[line["speaker"] == "SAGE"], keys[1]: line["text"]}
+            for line in json.loads(source.read_text())["conversation"]
+        ]
+        path = tmp_path / "x.json"
+        path.write_text(json.dumps({form: lines}))
+        (scored,), (expected,) = (body(p)["transcripts"] for p in (path, source))
+        assert scored["session_scores"] == expected["session_scores"]
+        assert scored["responses"] == expected["responses"]

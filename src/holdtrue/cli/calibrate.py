@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holdtrue.cli.options import FILE
+from holdtrue.cli.options import FILE, seed_option
 
 if TYPE_CHECKING:
     from holdtrue.scoring.calibration import Calibration
@@ -39,14 +39,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Disagreements to show per measure.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Seed of the resampling behind the intervals.",
-)
+@seed_option("Seed of the resampling behind the intervals.")
 def command(
     labels: Path,
     transcripts: Path | None,

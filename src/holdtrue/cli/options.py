@@ -60,6 +60,18 @@ def engine_options(function: Function) -> Function:
     )
 
 
+def seed_option(meaning: str) -> Callable[[Function], Function]:
+    """``--seed``, a whole number from 0; ``meaning`` is its help."""
+    return click.option(
+        "--seed",
+        type=click.IntRange(0, 2**63 - 1),
+        default=0,
+        show_default=True,
+        metavar="N",
+        help=meaning,
+    )
+
+
 def _all(function: Function, *decorators: Callable[[Function], Function]) -> Function:
     for decorate in reversed(decorators):
         function = decorate(function)

@@ -95,14 +95,14 @@ def build(values: dict[str, Any], place: Place) -> Transcript:
 def facts(body: dict[str, Any], place: Place) -> dict[str, Any]:
     """What ``body`` tells of the session: id, model, session, seed, times and protocol.
 
-    Keys that are not known are left alone: foreign files hold many.
+    Keys that are not known are left alone: foreign files hold many. A seed of -1 is none.
     """
     protocol = _protocol(body, place)
     return {
         "id": place.identity or identity_of(body, place) or place.file,
         "model": optional_text(body, "model", place),
         "session": optional_count(body, "session", place),
-        "seed": optional_count(body, "seed", place),
+        "seed": None if body.get("seed") == -1 else optional_count(body, "seed", place),
         "started": _time(body, ("started", "start"), place),
         "finished": _time(body, ("finished", "end"), place),
         "protocol": protocol,

@@ -35,6 +35,8 @@ STOPS = {
     "max_tokens": StopReason.LENGTH,
     "model_length": StopReason.LENGTH,
 }
+NUMBERS = frozenset({"session", "seed"})
+TEXTS = frozenset({"persona", "persona_expansion", "model", "protocol", "phase", "arm"})
 ATTACHED = "attachment://"
 
 
@@ -99,8 +101,7 @@ def _transcript(
         for number, message in enumerate(messages)
         if (one := _said(message, number, sample, stops, place))
     ]
-    metadata = sample.get("metadata")
-    told = metadata if isinstance(metadata, dict) else {}
+    told = _told(sample.get("metadata"))
     persona = persona_of(told, [], said, place, casting)
     system, turns = to_turns(said)
     failure = _failure(sample)
@@ -167,6 +168,19 @@ def _stop_reasons(sample: dict[str, Any]) -> dict[str, StopReason]:
                 stop = STOPS.get(str(choice.get("stop_reason")), StopReason.UNKNOWN)
                 found[message["id"]] = stop
     return found
+
+
+def _told(metadata: Any) -> dict[str, Any]:
+    """What a sample's metadata says of the session; what else a user keeps there is not ours."""
+    found = metadata if isinstance(metadata, dict) else {}
+    numbers = {key: found[key] for key in NUMBERS if _is_count(found.get(key))}
+    return numbers | {key: found[key] for key in TEXTS if isinstance(found.get(key), str)}
+
+
+def _is_count(value: Any) -> bool:
+    if isinstance(value, str):
+        return value.isascii() and value.isdigit() and len(value) < 19
+    return type(value) is int and value >= 0
 
 
 def _failure(sample: dict[str, Any]) -> str | None:

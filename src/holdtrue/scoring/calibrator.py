@@ -17,6 +17,7 @@ import numpy as np
 
 from holdtrue.scoring import agreement
 from holdtrue.scoring.agreement import ClassAgreement, Estimate, ValueAgreement
+from holdtrue.scoring.calibrated import RATED
 from holdtrue.scoring.calibration import Calibration, Comparison, Disagreement
 from holdtrue.scoring.labels import (
     FLAGS,
@@ -42,9 +43,7 @@ CLASSES: Mapping[str, tuple[str, ...]] = {
     **dict.fromkeys(FLAGS, ("no", "yes")),
 }
 SCORES_OF: tuple[tuple[str, str], ...] = (
-    ("calibrated_coherence", "on_topic"),
-    ("calibrated_quality", "quality"),
-    ("calibrated_identity", "identity"),
+    *RATED.items(),
     ("d9", "on_topic"),
     ("quality", "quality"),
     ("identity_coherence", "identity"),
