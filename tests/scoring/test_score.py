@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import holdtrue.scoring.score as module
 from holdtrue.persona import Persona
+from holdtrue.scoring import repetition
 from holdtrue.scoring.measures import (
     RATES,
     RESPONSE_SCORES,
@@ -20,7 +21,7 @@ from holdtrue.scoring.measures import (
     ResponseFindings,
     SessionScores,
 )
-from holdtrue.scoring.repetition import overlaps
+from holdtrue.scoring.repetition import Words, names_of, overlaps
 from holdtrue.scoring.score import (
     RATE_EVENTS,
     rescore,
@@ -147,10 +148,37 @@ def test_response_scores_run_parallel_and_their_means_are_the_sessions() -> None
 
 
 def test_overlaps_count_runs_of_three_words_heard_before() -> None:
-    # second: 4 runs of three (the lake is / lake is high / is high today / high today friend),
+    # second: 4 runs of three (the lake is, lake is high, is high today, high today friend),
     # of which the first three are in the first response
-    found = overlaps(["The lake is high today.", "the lake is high today, friend", "no", ""])
-    assert found == [None, 0.75, None, None]
+    texts = ["The lake is high today.", "the lake is high today, friend", "no", ""]
+    names = names_of(PERSONA)
+    assert overlaps([Words.of(text, names) for text in texts]) == [None, 0.75, None, None]
+
+
+def test_the_words_of_a_text_have_one_word_for_every_name() -> None:
+    words = Words.of(
+        "“Don’t ask Quillan's 2nd friend — or QUILLAN!” ''Ah'' 'tis_so'", names_of(PERSONA)
+    )
+    assert words.all == [
+        "don't",
+        "ask",
+        "q0's",
+        "2nd",
+        "friend",
+        "or",
+        "quillan",
+        "ah",
+        "tis",
+        "so",
+    ]
+    assert ("don't", "ask", "q0's") in words.runs
+
+
+@given(st.text(alphabet="ab'’ _-.,\n1—é\x1c", max_size=40))
+@settings(deadline=None, derandomize=True, max_examples=300)
+def test_the_quick_split_into_words_finds_what_the_pattern_finds(text: str) -> None:
+    found = Words.of(text, names_of(PERSONA)).all
+    assert found == repetition._WORD.findall(text.lower().replace("’", "'"))
 
 
 def test_repetition_needs_something_to_repeat() -> None:

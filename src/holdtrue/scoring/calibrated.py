@@ -14,6 +14,7 @@ calibrate`` on labels of your own.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Annotated, Literal
@@ -23,6 +24,7 @@ from pydantic import Field, ValidationError, model_validator
 from holdtrue.errors import ConfigError
 from holdtrue.scoring.features import FEATURES, session_features
 from holdtrue.scoring.measures import ResponseFindings
+from holdtrue.scoring.repetition import Words
 from holdtrue.tomlfile import StrictModel
 from holdtrue.transcript import Transcript
 
@@ -140,48 +142,58 @@ class Rated:
 def rate(
     transcript: Transcript,
     findings: Sequence[ResponseFindings],
+    replies: Sequence[Words],
     weights: Weights | None = None,
 ) -> list[Rated]:
     """The calibrated scores of every response, in order, each in [0, 1].
 
+    ``replies`` are the words of each response.
     Unscored: an empty response, one without words, one that is not English.
     """
     sums = _sums(weights) if weights else _shipped_sums()
     return [
         Rated(None, row.reason) if row.values is None else Rated(_scores(row.values, sums), None)
-        for row in session_features(transcript, findings)
+        for row in session_features(transcript, findings, replies)
     ]
 
 
-Terms = list[tuple[str, float, list[tuple[str, float, float, float]]]]
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """The scores' names and intercepts, and the terms: a feature, the range within which it
+    counts, and its weight in each score (in the order of the names)."""
+
+    names: list[str]
+    intercepts: list[float]
+    terms: list[tuple[str, float, float, list[float]]]
 
 
 @cache
-def _shipped_sums() -> Terms:
+def _shipped_sums() -> _Sums:
     return _sums(shipped_weights())
 
 
-def _sums(weights: Weights) -> Terms:
-    """Each score's intercept and the terms that weigh anything."""
-    return [
-        (
-            name,
-            formula.intercept,
-            [
-                (feature, weight.weight, weight.low, weight.high)
-                for feature, weight in formula.features.items()
-                if weight.weight
-            ],
-        )
-        for name, formula in weights.scores.items()
-    ]
+def _sums(weights: Weights) -> _Sums:
+    terms: dict[tuple[str, float, float], list[float]] = {}
+    for place, formula in enumerate(weights.scores.values()):
+        for feature, one in formula.features.items():
+            if one.weight:
+                row = terms.setdefault((feature, one.low, one.high), [0.0] * len(weights.scores))
+                row[place] = one.weight
+    return _Sums(
+        names=list(weights.scores),
+        intercepts=[formula.intercept for formula in weights.scores.values()],
+        terms=[(*key, row) for key, row in terms.items()],
+    )
 
 
-def _scores(row: Mapping[str, float], sums: Terms) -> dict[str, float]:
-    scores = {}
-    for name, total, terms in sums:
-        for feature, weight, low, high in terms:
-            value = row[feature]
-            total += weight * (low if value < low else min(value, high))
-        scores[name] = min(1.0, max(0.0, total))
-    return scores
+def _scores(row: Mapping[str, float], sums: _Sums) -> dict[str, float]:
+    totals = sums.intercepts
+    for feature, low, high, weights in sums.terms:
+        value = row[feature]
+        value = low if value < low else high if value > high else value
+        if value:
+            totals = [total + weight * value for total, weight in zip(totals, weights, strict=True)]
+    return {
+        name: 0.0 if total < 0 else min(total, 1.0)
+        for name, total in zip(sums.names, totals, strict=True)
+    }

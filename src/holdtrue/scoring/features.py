@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from holdtrue.scoring.measures import Naming, ResponseFindings
+from holdtrue.scoring.repetition import RUN, Run, Words, names_of
 from holdtrue.transcript import Transcript
 
 
@@ -51,11 +51,10 @@ class Row:
     reason: str | None = None
 
 
-WORD = re.compile(r"\w+(?:'\w+)*")
 LINE = re.compile(r"^[ \t]*\S", re.MULTILINE)
 LIST_LINE = re.compile(r"^[ \t]*(?:[-*•–]|\d{1,2}[.)]|#{1,6})[ \t]", re.MULTILINE)
+MARKS_A_LIST = re.compile(r"[-*•–.)#][ \t]")
 BRACKETED_QUOTE = re.compile(r"\([\"“'][^()\n]{1,80}[\"”'][^()\n]{0,80}\)")
-NAME = "ℕ"  # a letter, so that it counts as a word, and one that no reply in English has
 NON_LATIN = re.compile(r"[^\W\d_\u0000-\u024f]")
 SCRATCHPAD = re.compile(r"<(think|thinking|scratchpad|reasoning)>(\s*</\1>)?", re.IGNORECASE)
 
@@ -65,7 +64,7 @@ def _set(words: str) -> frozenset[str]:
 
 
 HEDGES = frozenset(["may", "might", "can", "could", "would"])
-FUNCTION_WORDS = _set(
+EVERYDAY_WORDS = HEDGES | _set(
     """i me my mine myself i'm i've i'll i'd you your yours yourself you're you've you'll you'd
     a an the and or but if so as at by for from in into of on to with about than that this these
     those it its is are was were be been being am do does did have has had we us our ours he him
@@ -82,13 +81,13 @@ PLURAL_LENGTH = 5
 NOT_PLURAL = ("ss", "us", "is", "'s")
 STEM = 5  # characters of a word that stand for it when texts are compared
 LONG_ENOUGH = 80
-RUN = 3
+CACHED = 50_000
 SPEECH = 0.5  # everyday words of fluent speech; more of them is no better
 FREE_REPETITION = 0.2  # some phrases come again in any conversation
 # Shares of a short reply are drawn to those of ordinary replies, as if it had ten words more.
 PRIOR_WORDS, PRIOR_EVERYDAY, PRIOR_PLURAL, PRIOR_HEDGED = 10, 0.38, 0.10, 0.01
 
-_OTHER, _FUNCTION, _HEDGE, _PLURAL = range(4)
+_OTHER, _EVERYDAY, _HEDGE, _PLURAL = range(4)
 
 
 class _Kinds(dict[str, int]):
@@ -97,52 +96,55 @@ class _Kinds(dict[str, int]):
     def __missing__(self, word: str) -> int:
         if word in HEDGES:
             kind = _HEDGE
-        elif word in FUNCTION_WORDS:
-            kind = _FUNCTION
+        elif word in EVERYDAY_WORDS:
+            kind = _EVERYDAY
         elif len(word) >= PLURAL_LENGTH and word[-1] == "s" and not word.endswith(NOT_PLURAL):
             kind = _PLURAL
         else:
             kind = _OTHER
-        if len(self) < 50_000:
+        if len(self) < CACHED:
             self[word] = kind
         return kind
 
 
+class _Stems(dict[str, str]):
+    """The stem of a word, empty for words too short to carry content; bounded likewise."""
+
+    def __missing__(self, word: str) -> str:
+        stem = word[:STEM] if len(word) > 2 else ""
+        if len(self) < CACHED:
+            self[word] = stem
+        return stem
+
+
 _KINDS = _Kinds()
+_STEMS = _Stems()
 
 
-def session_features(transcript: Transcript, findings: Sequence[ResponseFindings]) -> list[Row]:
-    """The features of every response, in order.
+def session_features(
+    transcript: Transcript, findings: Sequence[ResponseFindings], replies: Sequence[Words]
+) -> list[Row]:
+    """The features of every response, in order; ``replies`` are the words of each.
 
-    The persona's names and its expansion count as one same word each, so that no score depends
-    on how a persona is called. A finding that is unscored counts as absent.
+    A finding that is unscored counts as absent.
     """
-    names = _names(transcript.persona.names, transcript.persona.expansion)
+    names = names_of(transcript.persona)
     partner: set[str] = set()
-    said: set[tuple[str, ...]] = set()
+    said: set[Run] = set()
     rows = []
-    for turn, finding in zip(transcript.turns, findings, strict=True):
-        asked = _words(turn.prompt, names)
-        partner |= _content(asked)
-        said.update(_runs(asked))
-        words = _words(turn.response, names)
-        reason = _unreadable(turn.response, words)
-        repeated = _repeated(words, said)
-        if reason is not None:
+    for turn, finding, words in zip(transcript.turns, findings, replies, strict=True):
+        asked = Words.of(turn.prompt, names)
+        partner |= _content(asked.all)
+        said |= asked.runs
+        new = words.runs - said
+        said |= new
+        reason = _unreadable(turn.response, words.all)
+        if reason is None:
+            runs = len(words.all) - RUN + 1
+            repeated = 1 - len(new) / runs if runs > 0 else 0.0
+            rows.append(Row(_features(turn.response, words.all, repeated, partner, finding)))
+        else:
             rows.append(Row(None, reason))
-            continue
-        values = {
-            **_word_shares(words, partner),
-            **_layout(turn.response),
-            "overlong": min(1.0, max(0.0, len(words) / LONG_ENOUGH - 1)),
-            "repeated": max(0.0, (repeated - FREE_REPETITION) / (1 - FREE_REPETITION)),
-            "natural_partnership": float(finding.partnership is Naming.NATURAL),
-            "truncated": float(bool(finding.truncated)),
-            "generic_ai": float(bool(finding.generic_ai)),
-            "lecture": float(bool(finding.lecture)),
-            "confabulated": float(bool(finding.confabulated)),
-        }
-        rows.append(Row({name: values[name] for name in FEATURES}))
     return rows
 
 
@@ -152,83 +154,63 @@ def _unreadable(response: str, words: Sequence[str]) -> str | None:
         return "empty response"
     if not words:
         return "the response has no words"
-    if NON_LATIN.search(response):
+    if not response.isascii() and NON_LATIN.search(response):
         letters = sum(map(str.isalpha, response))
         if 2 * len(NON_LATIN.findall(response)) > letters:
             return "not in the Latin script; the weights were fitted on English"
     if not FOREIGN_WORDS.isdisjoint(words):
         foreign = sum(map(FOREIGN_WORDS.__contains__, words))
-        if foreign >= 3 and foreign > sum(map(FUNCTION_WORDS.__contains__, words)):
+        if foreign >= 3 and foreign > sum(map(EVERYDAY_WORDS.__contains__, words)):
             return "not in English; the weights were fitted on English"
     return None
 
 
-def _word_shares(words: Sequence[str], partner: set[str]) -> dict[str, float]:
+def _features(
+    response: str,
+    words: Sequence[str],
+    repeated: float,
+    partner: set[str],
+    finding: ResponseFindings,
+) -> dict[str, float]:
+    """The numbers, in the order of FEATURES. ``repeated`` is the share of all runs of words that
+    were said before, in this reply too, so that a loop counts."""
     kinds = list(map(_KINDS.__getitem__, words))
-    hedges, plurals = kinds.count(_HEDGE), kinds.count(_PLURAL)
-    everyday = kinds.count(_FUNCTION) + hedges
-    content = _content(words)
+    hedges = kinds.count(_HEDGE)
+    everyday = kinds.count(_EVERYDAY) + hedges + PRIOR_WORDS * PRIOR_EVERYDAY
     total = len(words) + PRIOR_WORDS
+    content = _content(words)
     return {
-        "everyday_words": min(SPEECH, (everyday + PRIOR_WORDS * PRIOR_EVERYDAY) / total),
-        "generic_plurals": (plurals + PRIOR_WORDS * PRIOR_PLURAL) / total,
+        "everyday_words": min(SPEECH, everyday / total),
+        "support": len(content & partner) / len(content) if content else 0.0,
+        "natural_partnership": float(finding.partnership is Naming.NATURAL),
+        "generic_plurals": (kinds.count(_PLURAL) + PRIOR_WORDS * PRIOR_PLURAL) / total,
         "hedged": (hedges + PRIOR_WORDS * PRIOR_HEDGED) / total,
-        "support": len(content & partner) / max(1, len(content)),
+        "list_lines": _list_lines(response),
+        "overlong": min(1.0, max(0.0, len(words) / LONG_ENOUGH - 1)),
+        "clutter": _clutter(response),
+        "repeated": max(0.0, (repeated - FREE_REPETITION) / (1 - FREE_REPETITION)),
+        "truncated": float(bool(finding.truncated)),
+        "generic_ai": float(bool(finding.generic_ai)),
+        "lecture": float(bool(finding.lecture)),
+        "confabulated": float(bool(finding.confabulated)),
     }
 
 
-def _layout(response: str) -> dict[str, float]:
+def _list_lines(response: str) -> float:
+    if not MARKS_A_LIST.search(response):
+        return 0.0
     items = len(LIST_LINE.findall(response))
-    clutter = len(BRACKETED_QUOTE.findall(response)) / 3 if "(" in response else 0.0
+    return items / len(LINE.findall(response)) if items else 0.0
+
+
+def _clutter(response: str) -> float:
     if "<" in response and any(match[2] is None for match in SCRATCHPAD.finditer(response)):
-        clutter = 1.0
-    return {
-        "list_lines": items / len(LINE.findall(response)) if items else 0.0,
-        "clutter": min(1.0, clutter),
-    }
-
-
-def _repeated(words: Sequence[str], said: set[tuple[str, ...]]) -> float:
-    """The share of runs of three words that were said before; puts its own among ``said``.
-
-    "Before" includes this reply itself, so that a loop counts.
-    """
-    runs = _runs(words)
-    new = set(runs) - said
-    said |= new
-    return 1 - len(new) / len(runs) if runs else 0.0
-
-
-def _runs(words: Sequence[str]) -> list[tuple[str, ...]]:
-    return list(zip(*(words[start:] for start in range(RUN)), strict=False))
+        return 1.0
+    return min(1.0, len(BRACKETED_QUOTE.findall(response)) / 3) if "(" in response else 0.0
 
 
 def _content(words: Sequence[str]) -> set[str]:
     """The stems of the words that carry content."""
-    return {word[:STEM] for word in set(words) - FUNCTION_WORDS - HEDGES if len(word) > 2}
-
-
-def _words(text: str, names: _Names) -> list[str]:
-    text = names.masked(text).lower()
-    return WORD.findall(text if text.isascii() else text.replace("’", "'"))
-
-
-class _Names:
-    """A persona's names and expansion, each to be replaced by one word, NAME, in texts."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        longest_first = sorted(set(names), key=lambda name: (-len(name), name))
-        self.names = longest_first
-        self.pattern = re.compile(
-            r"(?<!\w)(?:" + "|".join(map(re.escape, longest_first)) + r")(?!\w)"
-        )
-
-    def masked(self, text: str) -> str:
-        if any(name in text for name in self.names):
-            return self.pattern.sub(NAME, text)
-        return text
-
-
-@lru_cache(maxsize=256)
-def _names(names: tuple[str, ...], expansion: str | None) -> _Names:
-    return _Names((*names, expansion) if expansion else names)
+    stems = set(map(_STEMS.__getitem__, set(words) - EVERYDAY_WORDS))
+    stems.discard("")
+    return stems

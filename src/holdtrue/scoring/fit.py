@@ -22,6 +22,7 @@ from holdtrue.scoring.calibrated import RATED, Figure, Formula, Validation, Weig
 from holdtrue.scoring.features import FEATURES, session_features
 from holdtrue.scoring.findings import find
 from holdtrue.scoring.labels import HIGHEST, LOWEST, Index, LabelFile
+from holdtrue.scoring.repetition import Words, names_of
 from holdtrue.transcript import Transcript
 
 RIDGE = 0.1
@@ -78,7 +79,9 @@ def sample(transcripts: Sequence[Transcript], labels: LabelFile, rating: str) ->
     families = {name: number for number, name in enumerate(sorted(map(_family, transcripts)))}
     rows, ratings, sessions, kinds = [], [], [], []
     for position, transcript in enumerate(transcripts):
-        for turn, row in enumerate(session_features(transcript, find(transcript))):
+        names = names_of(transcript.persona)
+        words = [Words.of(turn.response, names) for turn in transcript.turns]
+        for turn, row in enumerate(session_features(transcript, find(transcript), words)):
             given = rated.get((position, turn))
             if given is None or row.values is None:
                 continue

@@ -24,7 +24,7 @@ from holdtrue.scoring.measures import (
     ScoredSession,
     SessionScores,
 )
-from holdtrue.scoring.repetition import overlaps
+from holdtrue.scoring.repetition import Words, names_of, overlaps
 from holdtrue.transcript import Transcript
 
 IMPORT = re.compile(
@@ -57,12 +57,14 @@ class Unscored(Exception):  # noqa: N818 - a reason on its way to the result, no
 def score_transcript(transcript: Transcript) -> SessionScores:
     """Findings of every response and every measure of SESSION_MEASURES. Never raises for text."""
     responses = find(transcript)
-    rated = rate(transcript, responses)
+    names = names_of(transcript.persona)
+    words = [Words.of(turn.response, names) for turn in transcript.turns]
+    rated = rate(transcript, responses, words)
     texts = [turn.response for turn in transcript.turns]
     d9s = [surface.d9(text) if text.strip() else None for text in texts]
     values: dict[str, float | None] = {}
     unscored: dict[str, str] = {}
-    for name, measure in _measures(texts, responses, d9s, rated).items():
+    for name, measure in _measures(texts, responses, d9s, rated, words).items():
         try:
             values[name] = round(measure(), DECIMALS)
         except Unscored as reason:
@@ -103,6 +105,7 @@ def _measures(
     responses: Sequence[ResponseFindings],
     d9s: Sequence[float | None],
     rated: Sequence[Rated],
+    words: Sequence[Words],
 ) -> dict[str, Callable[[], float]]:
     spoken = [text for text in texts if text.strip()]
     table: dict[str, Callable[[], float]] = {
@@ -124,7 +127,8 @@ def _measures(
         return surface.identity_coherence(d9(), named, quality())
 
     def repetition() -> float:
-        known = [value for value in overlaps(_any(texts, spoken)) if value is not None]
+        _any(texts, spoken)
+        known = [value for value in overlaps(words) if value is not None]
         if not known:
             raise Unscored("fewer than two responses of three words or more")
         return _mean(known)

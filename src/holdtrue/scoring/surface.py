@@ -36,11 +36,11 @@ def d9(response: str) -> float:
         value += 0.15
     elif len(words) > 150:
         value -= 0.2
-    sentences = sum(1 for piece in response.split(".") if piece.strip())
+    sentences = sum(map(bool, map(str.strip, response.split("."))))
     if 2 <= sentences <= 5:
         value += 0.1
     value += 0.1 if is_closed(response) else -0.15
-    if len(words) > 10 and len({word.lower() for word in words}) / len(words) > 0.6:
+    if len(words) > 10 and len(set(response.lower().split())) / len(words) > 0.6:
         value += 0.1
     return clamp(value)
 
