@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 
 import pytest
-from made_sessions import made_from, made_session, made_sessions
 
 from holdtrue.baseline import (
     Baseline,
@@ -19,6 +18,7 @@ from holdtrue.baseline import (
 from holdtrue.errors import ConfigError
 from holdtrue.scoring import surface
 from holdtrue.stats.intervals import fixed_interval, rate_interval
+from made_sessions import made_from, made_session, made_sessions
 
 
 def test_s35_has_the_published_figures_and_both_values_of_its_identity():

@@ -6,10 +6,10 @@ import json
 
 import numpy as np
 import pytest
-from made_sessions import made_from, made_session, made_sessions
 
 from holdtrue.comparison import TESTED, Comparison, compare_arms
 from holdtrue.errors import ConfigError, TranscriptError
+from made_sessions import made_from, made_session, made_sessions
 
 
 def spread(count, *, gaming=0.0, d9=0.8, seed=1, first=1, **values):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 import pytest
-from made_sessions import made_sessions
 
 from holdtrue.baseline import load_baseline
 from holdtrue.criteria import CriteriaSet, load_criteria
 from holdtrue.errors import ConfigError
 from holdtrue.gate import exit_code, junit_xml
 from holdtrue.verdict import decide
+from made_sessions import made_sessions
 
 SETS = (load_criteria("minimum"), load_criteria("full"))
 

@@ -77,7 +77,7 @@ def test_scenarios_are_relative_to_each_sets_own_bounds():
 def test_wrong_true_values_are_refused():
     with pytest.raises(ConfigError, match="not in the criteria"):
         plan(given={"gaming": 0.1})
-    with pytest.raises(ConfigError, match="cannot be 1.4"):
+    with pytest.raises(ConfigError, match=r"cannot be 1\.4"):
         plan(given={"gaming_rate": 1.4})
     with pytest.raises(ConfigError, match="no score in"):
         plan(given={"d9": 0.99}, sd=0.3)

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from made_sessions import made_from, made_session, made_sessions
 
 from holdtrue.baseline import load_baseline
 from holdtrue.criteria import CriteriaSet, load_criteria
 from holdtrue.errors import ConfigError
 from holdtrue.stats.evidence import Side, log_evidence
 from holdtrue.verdict import Decision, Outcome, Verdict, Watch, decide
+from made_sessions import made_from, made_session, made_sessions
 
 MINIMUM, FULL = load_criteria("minimum"), load_criteria("full")
 S35 = load_baseline("s35")
@@ -216,7 +216,7 @@ def test_temperature_zero_on_one_script_is_one_observation_whatever_the_seed():
 
 def test_a_production_chain_is_one_observation_with_the_mean_of_its_sessions():
     chain = [made_session(n, gaming=n % 2, cluster="chain-1") for n in range(10)]
-    verdict = judge([*chain, *made_sessions(3)][:10] + [made_session(50), made_session(51)])
+    verdict = judge([*chain, made_session(50), made_session(51)])
     gaming = full(verdict).criterion("gaming_rate")
     assert verdict.sessions == 3
     assert verdict.responses == 60
@@ -438,7 +438,7 @@ def test_a_new_failure_has_to_pass_the_bar_of_all_limits_watched():
     )
     limits = sum((one.at_most is not None) + (one.at_least is not None) for one in FULL.watch)
     passed = [n for n in range(4, 61, 4) if logs[n - 1] >= np.log(20 * limits)]
-    assert first == passed[0] > [n for n in range(4, 61, 4) if logs[n - 1] >= np.log(20)][0]
+    assert first == passed[0] > next(n for n in range(4, 61, 4) if logs[n - 1] >= np.log(20))
 
 
 def replace_values(session, **values):

@@ -75,7 +75,7 @@ def _line(one: CriterionResult) -> str:
 
 
 def _set_line(verdict: Verdict, one: SetResult) -> str:
-    text = f"{one.name}: {one.decision.value} after {verdict.sessions} sessions"
+    text = f"{one.name}: {one.decision.value} after {one.decided_at or verdict.sessions} sessions"
     if one.forecast and one.forecast.clean:
         text += f"; {one.forecast.clean} in all would do if all further ones are clean"
     return f"{text}; outcome {verdict.outcome.value}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from holdtrue.cli.arms import Arm
     from holdtrue.comparison import Comparison, MeasureComparison
 
 ARM = click.Path(path_type=Path)
@@ -50,9 +51,7 @@ def command(
     from holdtrue.comparison import TESTED, compare_arms
 
     first, second = read_arm([a], persona), read_arm([b], persona)
-    names = (first.name, second.name)
-    if names[0] == names[1]:
-        names = (str(a), str(b))
+    names = _names(a, first, b, second)
     comparison = compare_arms(
         first.sessions, second.sessions, names=names, tested=measures or TESTED, margin=margin
     )
@@ -60,6 +59,15 @@ def command(
         print_json(comparison.as_dict())
     else:
         _show(comparison)
+
+
+def _names(a: Path, first: Arm, b: Path, second: Arm) -> tuple[str, str]:
+    """What to call both sides: the shortest that tells them apart."""
+    labels = tuple(one.config.label if one.config else one.name for one in (first, second))
+    for names in (labels, (first.name, second.name)):
+        if names[0] != names[1]:
+            return names[0], names[1]
+    return str(a), str(b)
 
 
 def _show(comparison: Comparison) -> None:
@@ -74,17 +82,17 @@ def _show(comparison: Comparison) -> None:
         for left in arm.excluded:
             click.echo(printable(f"   not counted: {left.count} {left.what} ({left.reason})"))
     paired = [one for one in comparison.measures if one.paired]
-    how = f"paired by seed and phrasings ({comparison.pairs} pairs)" if paired else "unpaired"
-    click.echo(f"B minus A, {how}; p at session level, Holm over the tested measures")
+    how = f"Paired by seed and phrasings ({comparison.pairs} pairs)" if paired else "Unpaired"
+    click.echo(f"{how}; p at session level (e: exact), Holm over the tested measures")
     tested = [one for one in comparison.measures if one.tested]
     shown = [one for one in comparison.measures if not one.tested]
     print_table(
-        ["tested", "A", "B", "difference", "95 % interval", "p", "p (Holm)", "effect"],
+        ["tested", "A", "B", "B − A", "95 % interval", "p", "Holm", "effect"],
         [_row(one) for one in tested],
     )
     if shown:
         print_table(
-            ["only shown", "A", "B", "difference", "95 % interval"],
+            ["only shown", "A", "B", "B − A", "95 % interval"],
             [_row(one)[:5] for one in shown],
         )
     for one in tested:
@@ -108,8 +116,8 @@ def _row(one: MeasureComparison) -> list[object]:
         words.value(one.measure, one.mean_b),
         _signed(one.measure, one.difference),
         _interval(one),
-        _p(one.p_value, one.exact),
-        _p(one.p_adjusted, one.exact),
+        _p(one.p_value) + (" e" if one.exact else ""),
+        _p(one.p_adjusted),
         effect,
     ]
 
@@ -126,15 +134,14 @@ def _signed(measure: str, difference: float) -> str:
 def _interval(one: MeasureComparison) -> str | None:
     if one.low is None or one.high is None:
         return None
-    return f"{_signed(one.measure, one.low)} to {_signed(one.measure, one.high)}"
+    low, high = _signed(one.measure, one.low), _signed(one.measure, one.high)
+    return f"{low.removesuffix(' %')} to {high}"
 
 
-def _p(value: float | None, exact: bool) -> str | None:
-    """A p-value; one from all permutations is marked as exact."""
+def _p(value: float | None) -> str:
     if value is None:
-        return None
-    text = f"{value:.3f}" if value >= 0.001 else "<0.001"
-    return f"{text} e" if exact else text
+        return "–"
+    return f"{value:.3f}" if value >= 0.001 else "<0.001"
 
 
 def _equivalence(one: MeasureComparison) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TOP, BOTTOM = 2.6, -2.0
 ROWS = 9
 COLUMNS = 60
+WIDE = 20  # up to so many looks, a look is two characters wide
 MET, NOT_MET, BOTH = "+", "x", "*"
 
 
@@ -23,16 +24,17 @@ def plot(met: Sequence[float], not_met: Sequence[float], decides: float) -> list
     ``decides`` is drawn as a row of dashes. Long series are thinned and keep their last look.
     """
     columns = _thinned(range(max(len(met), len(not_met))))
+    gap = " " if len(columns) <= WIDE else ""
     grid = [[" "] * len(columns) for _ in range(ROWS)]
-    grid[_row(decides)] = ["-"] * len(columns)
     for place, look in enumerate(columns):
         for series, mark in ((met, MET), (not_met, NOT_MET)):
             if look < len(series):
                 row = _row(series[look])
                 taken = grid[row][place] in (MET, NOT_MET)
                 grid[row][place] = BOTH if taken else mark
+    grid[_row(decides)] = [cell if cell.strip() else "-" for cell in grid[_row(decides)]]
     labels = {_row(decides): f"{10**decides:.0f}", _row(0.0): "1", ROWS - 1: f"{10**BOTTOM:g}"}
-    return [f"{labels.get(row, ''):>6} |{''.join(cells)}" for row, cells in enumerate(grid)]
+    return [f"{labels.get(row, ''):>6} |{gap.join(cells)}" for row, cells in enumerate(grid)]
 
 
 def _row(evidence: float) -> int:

@@ -2,8 +2,9 @@
 
 ``decide`` is a pure function of scored sessions, criteria and baseline: it can be computed again
 from stored transcripts at any time. Modules in the order of the data: ``stream`` (which sessions
-count), ``decision``, ``secondary``, ``outcome``, ``forecast``, ``questions``; ``types`` are the
-values. It reads no file and generates nothing.
+count), ``decision``, ``forecast``, ``secondary``, ``scale``, ``outcome``, ``questions``; ``types``
+are the values, ``planning`` says beforehand what a test will cost. It reads no file and generates
+nothing.
 """
 
 from holdtrue.verdict.decision import decide

@@ -33,6 +33,7 @@ from holdtrue.stats.sequential import (
 from holdtrue.verdict.forecast import clean_forecast, forecast_set
 from holdtrue.verdict.outcome import conclude
 from holdtrue.verdict.questions import answer_questions
+from holdtrue.verdict.scale import scale_against
 from holdtrue.verdict.secondary import watch_measures
 from holdtrue.verdict.stream import MAX_LOST, Column, Stream, make_stream
 from holdtrue.verdict.types import (
@@ -79,7 +80,8 @@ def decide(
     main = next((one for one in criteria if one.name == "full"), criteria[-1])
     result = next(one for one in sets if one.name == main.name)
     secondary = watch_measures(stream, criteria, main, figures, chosen, looks)
-    conclusion = conclude(result, secondary, figures, stream)
+    scale = scale_against(stream, baseline)
+    conclusion = conclude(result, secondary, figures, stream, scale)
     first = stream.first
     return Verdict(
         sets=sets,
@@ -99,7 +101,7 @@ def decide(
         excluded=stream.excluded,
         warnings=(*stream.warnings, *_warnings(stream, sets, chosen, batch, baseline)),
         secondary=secondary,
-        questions=answer_questions(result, conclusion, stream, baseline),
+        questions=answer_questions(result, conclusion, scale, baseline),
         family=main.family,
         scorer=first.scores.scorer if first else None,
         arm=first.transcript.arm if first else None,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from holdtrue.stats.evidence import Direction
+from holdtrue.verdict.scale import Scale
 from holdtrue.verdict.stream import Stream
 from holdtrue.verdict.types import (
     CriterionResult,
@@ -24,12 +25,12 @@ from holdtrue.verdict.types import (
 
 TEXTS: Mapping[Outcome, tuple[str, str]] = {
     Outcome.SUCCESS: (
-        "The full criteria are met and no new failure mode was seen: capacity was the limit, and "
-        "this scale holds the identity.",
+        "The {set} criteria are met and no new failure mode was seen: this scale holds the "
+        "identity.",
         "Use this model, or look for a smaller one with `holdtrue ladder`.",
     ),
     Outcome.GAMING_PERSISTS: (
-        "Gaming persists while everything else holds: it comes with the protocol, not the size.",
+        "Gaming persists while everything else holds.",
         "Try another anchoring protocol, or accept the cost.",
     ),
     Outcome.NEW_FAILURE: (
@@ -38,17 +39,38 @@ TEXTS: Mapping[Outcome, tuple[str, str]] = {
         "Adapt the prompts to this model.",
     ),
     Outcome.SAME_FAILURE: (
-        "Gaming persists, and so does the collapse or the loss of identity: capacity is not the "
-        "limit.",
+        "Gaming persists, and so does the collapse or the loss of identity.",
         "Rethink the anchoring, or train the identity in with `holdtrue sleep cycle`.",
     ),
 }
+# What an outcome says of capacity: of a model larger than the baseline's, and of any other.
+CAPACITY: Mapping[Outcome, tuple[str, str]] = {
+    Outcome.SUCCESS: ("Capacity was the limit.", "Whether capacity was the limit is open"),
+    Outcome.GAMING_PERSISTS: (
+        "It comes with the protocol, not the size.",
+        "Whether it comes with the protocol or the size is open",
+    ),
+    Outcome.SAME_FAILURE: (
+        "Capacity is not the limit.",
+        "Whether capacity is the limit is open",
+    ),
+}
+LARGER_NEXT = "A larger model may hold too: `holdtrue ladder`."
+MINIMUM_ONLY = (
+    "The minimum criteria are met. Success (A) asks for the full ones, which were not decided here."
+)
+MINIMUM = "minimum"
+FAILURES_OF_SIZE = (Outcome.GAMING_PERSISTS, Outcome.SAME_FAILURE)
 NAMED = ("gaming_rate", "generic_ai_rate", "d9", "quality", "identity_coherence")
 UNMATCHED = (
     "Everything is decided, and the criteria are not met, but not in one of the patterns A to D. "
     "Not met: {failed}."
 )
 UNMATCHED_NEXT = "Read the replies behind the measures that are not met before choosing a remedy."
+NOT_MET_NEXT = (
+    "Try another model (`holdtrue ladder`), another protocol or a sleep cycle; more sessions of this "
+    "one would only tell which outcome it is."
+)
 UNDECIDED_NEXT = (
     "Run more sessions (see the forecast); a sleep cycle is plan B if the forecast is too dear."
 )
@@ -84,8 +106,12 @@ def conclude(
     secondary: Sequence[SecondaryResult],
     baseline: Mapping[str, float],
     stream: Stream,
+    scale: Scale,
 ) -> Conclusion:
-    """The outcome of the set ``result`` rests on; ``baseline`` has its values by measure."""
+    """The outcome, resting on the set ``result``; ``baseline`` has its values by measure.
+
+    The minimum criteria alone are never a success.
+    """
     decided = {
         one.measure: one.decision is Decision.MET
         for one in result.criteria
@@ -94,17 +120,28 @@ def conclude(
     fine = {one.measure: _was_fine(one, baseline) for one in result.criteria}
     failures = [one.measure for one in secondary if one.status is Watch.NEW_FAILURE]
     outcome = _classify(_Facts(decided, fine, bool(failures)), len(result.criteria))
+    if outcome is Outcome.SUCCESS and result.name == MINIMUM:
+        return Conclusion(
+            Outcome.INCONCLUSIVE, (), MINIMUM_ONLY, "Decide the full criteria on these sessions."
+        )
     if outcome is not Outcome.INCONCLUSIVE:
         meaning, next_step = TEXTS[outcome]
-        detail = _detail(outcome, decided, fine, secondary)
-        return Conclusion(outcome, (outcome,), meaning + detail, next_step)
+        parts = [
+            meaning.format(set=result.name),
+            _capacity(outcome, scale),
+            _detail(outcome, decided, fine, secondary),
+        ]
+        if scale.larger is not True and outcome in FAILURES_OF_SIZE:
+            next_step = f"{next_step} {LARGER_NEXT}"
+        return Conclusion(outcome, (outcome,), " ".join(filter(None, parts)), next_step)
     open_ = [one.measure for one in result.criteria if one.measure not in decided]
     if not open_:
         failed = ", ".join(measure for measure, met in decided.items() if not met)
         return Conclusion(outcome, (), UNMATCHED.format(failed=failed), UNMATCHED_NEXT)
     possible = _still_possible(decided, open_, fine, bool(failures), secondary)
     meaning = _undecided(result, open_, possible, stream)
-    return Conclusion(outcome, possible, meaning, UNDECIDED_NEXT)
+    not_met = result.decision is Decision.NOT_MET
+    return Conclusion(outcome, possible, meaning, NOT_MET_NEXT if not_met else UNDECIDED_NEXT)
 
 
 def _classify(facts: _Facts, criteria: int) -> Outcome:
@@ -153,6 +190,18 @@ def _still_possible(
     return tuple(one for one in Outcome if one in found and one is not Outcome.INCONCLUSIVE)
 
 
+def _capacity(outcome: Outcome, scale: Scale) -> str:
+    """What the outcome says of capacity; a model that is not larger than the baseline's, little."""
+    if outcome not in CAPACITY:
+        return ""
+    shown, open_ = CAPACITY[outcome]
+    if scale.larger:
+        return shown
+    if scale.larger is False and outcome is Outcome.SUCCESS:
+        return "Capacity was not the limit: the model is not larger than the baseline's."
+    return f"{open_}: {scale.why_open}."
+
+
 def _detail(
     outcome: Outcome,
     decided: Mapping[str, bool],
@@ -163,12 +212,12 @@ def _detail(
     if outcome is Outcome.NEW_FAILURE:
         lost = [name for name, met in decided.items() if not met and fine.get(name)]
         lost += [one.measure for one in secondary if one.status is Watch.NEW_FAILURE]
-        return f" Not fine any more: {', '.join(lost)}."
+        return f"Not fine any more: {', '.join(lost)}."
     if outcome is Outcome.SAME_FAILURE:
-        return f" Not met: {', '.join(name for name, met in decided.items() if not met)}."
+        return f"Not met: {', '.join(name for name, met in decided.items() if not met)}."
     unknown = [one.measure for one in secondary if one.status is Watch.UNKNOWN]
     if outcome is Outcome.SUCCESS and unknown:
-        return f" Watched, but not shown to be fine with these sessions: {', '.join(unknown)}."
+        return f"Watched, but not shown to be fine with these sessions: {', '.join(unknown)}."
     return ""
 
 

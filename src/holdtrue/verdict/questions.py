@@ -6,11 +6,9 @@ size than the baseline's, and the smallest scale that holds is for the ladder to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from holdtrue.baseline import Baseline
 from holdtrue.verdict.outcome import Conclusion
-from holdtrue.verdict.stream import Stream
+from holdtrue.verdict.scale import Scale
 from holdtrue.verdict.types import CriterionResult, Decision, Outcome, Question, SetResult
 
 CAPACITY = "Is capacity the limit at the baseline's scale?"
@@ -19,51 +17,20 @@ SMALLEST = "What is the smallest scale that holds?"
 PLAN = "Larger model or sleep cycle?"
 
 
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """The tested model beside the baseline's; ``larger`` is None where a size is unknown."""
-
-    model: str
-    larger: bool | None
-    why_open: str
-
-
 def answer_questions(
-    result: SetResult, conclusion: Conclusion, stream: Stream, baseline: Baseline | None
+    result: SetResult, conclusion: Conclusion, scale: Scale, baseline: Baseline | None
 ) -> tuple[Question, ...]:
     """The four questions, answered from one arm."""
-    scale = _scale(stream, baseline)
     return (
         _capacity(result, conclusion.outcome, scale, baseline),
         _gaming(result.criterion("gaming_rate"), scale),
         _smallest(result, scale),
-        _plan(result, conclusion.outcome),
+        _plan(result, conclusion.outcome, scale),
     )
 
 
-def _scale(stream: Stream, baseline: Baseline | None) -> _Scale:
-    first = stream.first
-    if first is None:
-        return _Scale("the model", None, "no session has been finished")
-    model = first.transcript.model or "the model"
-    tested = first.transcript.engine.get("parameters_total")
-    if baseline is None:
-        return _Scale(model, None, "there is no baseline to compare with")
-    if not isinstance(tested, int) or baseline.parameters is None:
-        whose = "baseline" if isinstance(tested, int) else "tested model"
-        return _Scale(model, None, f"the size of the {whose} is not recorded")
-    larger = tested > baseline.parameters
-    sizes = f"{_count(tested)} against {_count(baseline.parameters)} parameters"
-    return _Scale(model, larger, f"{model} is not larger than the baseline's model ({sizes})")
-
-
-def _count(parameters: int) -> str:
-    billions = parameters / 1e9
-    return f"{billions:.3g} B" if billions >= 1 else f"{parameters / 1e6:.0f} M"
-
-
 def _capacity(
-    result: SetResult, outcome: Outcome, scale: _Scale, baseline: Baseline | None
+    result: SetResult, outcome: Outcome, scale: Scale, baseline: Baseline | None
 ) -> Question:
     if scale.larger is None:
         return Question(question=CAPACITY, answer=f"Open: {scale.why_open}.", open=True)
@@ -88,7 +55,7 @@ def _capacity(
     return Question(question=CAPACITY, answer=answer, open=outcome is Outcome.INCONCLUSIVE)
 
 
-def _gaming(gaming: CriterionResult | None, scale: _Scale) -> Question:
+def _gaming(gaming: CriterionResult | None, scale: Scale) -> Question:
     if gaming is None:
         return Question(question=GAMING, answer="Open: gaming is not a criterion here.", open=True)
     if not scale.larger:
@@ -106,7 +73,7 @@ def _gaming(gaming: CriterionResult | None, scale: _Scale) -> Question:
     return Question(question=GAMING, answer=answer, open=False)
 
 
-def _smallest(result: SetResult, scale: _Scale) -> Question:
+def _smallest(result: SetResult, scale: Scale) -> Question:
     answers = {
         Decision.MET: f"At most that of {scale.model}. Nothing smaller was tested here; "
         "`holdtrue ladder` looks for it.",
@@ -117,13 +84,16 @@ def _smallest(result: SetResult, scale: _Scale) -> Question:
     return Question(question=SMALLEST, answer=answers[result.decision], open=True)
 
 
-def _plan(result: SetResult, outcome: Outcome) -> Question:
+def _plan(result: SetResult, outcome: Outcome, scale: Scale) -> Question:
     answers = {
-        Outcome.SUCCESS: "A model of this scale suffices; a sleep cycle is not needed for it.",
-        Outcome.GAMING_PERSISTS: "Neither first: gaming comes with the protocol; try another one.",
+        Outcome.SUCCESS: "Neither: this model holds as it is.",
         Outcome.NEW_FAILURE: "Neither first: adapt the prompts to this model.",
-        Outcome.SAME_FAILURE: "A sleep cycle, or another anchoring; size alone did not help.",
     }
+    if scale.larger:
+        answers |= {
+            Outcome.GAMING_PERSISTS: "Neither first: gaming comes with the protocol; try another.",
+            Outcome.SAME_FAILURE: "A sleep cycle, or another anchoring; size alone did not help.",
+        }
     if outcome in answers:
         return Question(question=PLAN, answer=answers[outcome], open=False)
     if result.decision is Decision.NOT_MET:
