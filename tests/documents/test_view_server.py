@@ -99,7 +99,7 @@ def test_any_two_runs_are_compared(server: ThreadingHTTPServer) -> None:
     status, body, _ = ask(server, f"/compare?a={a}&b={b}")
     assert status == 200
     data = json.loads(re.search(r'id="data">(.*?)</script>', body, re.S)[1])  # type: ignore[index]
-    assert data["arms"] == [f"A: {a}", f"B: {b}"]
+    assert data["arms"] == ["A: 30B", "B: 4B"]
     assert ask(server, f"/compare?a={a}&b={a}")[0] == 422
     assert ask(server, f"/compare?a={a}&b=nothing")[0] == 404
     assert ask(server, "/compare")[0] == 404

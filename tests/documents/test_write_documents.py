@@ -159,6 +159,12 @@ def test_two_processes_that_append_at_once_lose_no_entry(record: RunRecord, tmp_
     assert path.read_text(encoding="utf-8") == entry * 20
 
 
+def test_both_values_of_the_baseline_are_shown_and_told_apart(written: dict[str, Path]) -> None:
+    text = written["THOR_30B_CAPACITY_TEST.md"].read_text(encoding="utf-8")
+    assert "| 0.539 (cited 0.800) |" in text
+    assert "which the transcript does not give" in text
+
+
 def test_measures_are_words_and_not_identifiers_in_what_people_read(
     written: dict[str, Path],
 ) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from holdtrue.documents import capacity_figures, results, setup, transcript_data, words
 from holdtrue.documents.blocks import (
     Block,
+    Bullets,
     Code,
     Document,
     Figure,
@@ -108,10 +109,14 @@ def _measures(record: RunRecord) -> Section:
         if baseline
         else "No baseline was given, so nothing is compared."
     )
+    notes = record.baseline.notes if record.baseline else ()
     return Section(
         "Measures against the baseline",
         "measures",
-        (results.measures_table(record),),
+        _kept(
+            results.measures_table(record),
+            Bullets(tuple(words.prose(note) for note in notes)) if notes else None,
+        ),
         lead=lead,
         short="Measures",
     )

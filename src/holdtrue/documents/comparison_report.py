@@ -118,10 +118,8 @@ def _table(comparison: Comparison, *, tested: bool) -> Table:
             words.value(one.measure, one.mean_a),
             words.value(one.measure, one.mean_b),
             difference(one.measure, one.difference),
-            f"{difference(one.measure, one.low)} to {difference(one.measure, one.high)}"
-            if one.low is not None
-            else words.DASH,
-            f"{one.effect:.2f} ({one.effect_name})" if one.effect is not None else words.DASH,
+            _interval(one),
+            signed(one.effect, 2) if one.effect is not None else words.DASH,
         ]
         if tested:
             cells += [_p(one.p_value, one.exact), _p(one.p_adjusted, one.exact)]
@@ -138,8 +136,13 @@ def _table(comparison: Comparison, *, tested: bool) -> Table:
         headers += ["p", "p, together", "Verdict"]
         if comparison.margin is not None:
             headers.append(f"No worse by {comparison.margin:g}")
-    caption = "Tested together." if tested else "Shown with intervals, not tested."
-    return Table(tuple(headers), tuple(rows), caption, frozenset({1, 2, 3, 6, 7}))
+    effects = "Effects: Hedges' g, for rates Cohen's h."
+    caption = (
+        f"Tested together; * exact, from all permutations. {effects}"
+        if tested
+        else f"Shown with intervals, not tested. {effects}"
+    )
+    return Table(tuple(headers), tuple(rows), caption, frozenset({1, 2, 3, 5, 6, 7}))
 
 
 def difference(measure: str, number: float | None) -> str:
@@ -147,15 +150,28 @@ def difference(measure: str, number: float | None) -> str:
     if number is None:
         return words.DASH
     if measure in RATES:
-        return f"{100 * number:+.1f} pp"
-    return f"{number:+.1f}" if measure == "mean_words" else f"{number:+.3f}"
+        return f"{signed(100 * number, 1)} pp"
+    return signed(number, 1 if measure == "mean_words" else 3)
+
+
+def signed(number: float, decimals: int) -> str:
+    """A number with its sign, nought without one."""
+    text = f"{abs(number):.{decimals}f}"
+    return text if not float(text) else f"{'+' if number > 0 else '−'}{text}"
+
+
+def _interval(one: MeasureComparison) -> str:
+    if one.low is None or one.high is None:
+        return words.DASH
+    low = difference(one.measure, one.low).removesuffix(" pp")
+    return f"{low} to {difference(one.measure, one.high)}"
 
 
 def _p(value: float | None, exact: bool) -> str:
     if value is None:
         return words.DASH
     shown = "< 0.001" if value < 0.001 else f"{value:.3f}"
-    return f"{shown} (exact)" if exact else shown
+    return f"{shown}*" if exact else shown
 
 
 def _equivalence(one: MeasureComparison) -> Inline:

@@ -59,6 +59,13 @@ def baseline_value(baseline: Baseline | None, measure: str) -> float | None:
     return baseline.values.get(measure) if baseline else None
 
 
+def baseline_text(baseline: Baseline | None, measure: str) -> str:
+    """The baseline's value in words, with what is only cited for it beside."""
+    text = words.value(measure, baseline_value(baseline, measure))
+    quoted = baseline.cited(measure) if baseline else None
+    return f"{text} (cited {words.value(measure, quoted.value)})" if quoted else text
+
+
 def main_set(verdict: Verdict) -> SetResult:
     """The criteria set that the outcome rests on."""
     return verdict.set_named(verdict.outcome_set) or verdict.sets[-1]
@@ -201,7 +208,7 @@ def _criterion_row(record: RunRecord, one: CriterionResult) -> tuple[Inline, ...
         words.bound(one.measure, one.direction.value, one.bound),
         words.value(one.measure, one.estimate),
         words.interval(one.measure, one.low, one.high),
-        words.value(one.measure, baseline_value(record.baseline, one.measure)),
+        baseline_text(record.baseline, one.measure),
         Tag(one.decision.value, TONES[one.decision]),
         str(one.decided_at) if one.decided_at else words.DASH,
         words.evidence(last.met_evidence) if last else words.DASH,
@@ -231,7 +238,7 @@ def measures_table(record: RunRecord) -> Table:
                 words.meaning_of(one.measure),
                 words.value(one.measure, one.estimate),
                 words.interval(one.measure, one.low, one.high),
-                words.value(one.measure, baseline_value(record.baseline, one.measure)),
+                baseline_text(record.baseline, one.measure),
                 Tag(one.decision.value, TONES[one.decision]),
             )
         )

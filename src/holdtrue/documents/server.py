@@ -106,9 +106,12 @@ def _comparison_page(a: Path, b: Path, state_a: object, state_b: object) -> str:
     from holdtrue.documents.page import render_page
     from holdtrue.runs import open_run
 
-    first, second = (load_record(open_run(folder)).sessions for folder in (a, b))
-    comparison = compare_arms(first, second, names=(a.name, b.name))
-    return render_page(comparison_document(comparison, first, second), home="/")
+    first, second = (load_record(open_run(folder)) for folder in (a, b))
+    labels = (first.config.label, second.config.label)
+    names = labels if labels[0] != labels[1] else (a.name, b.name)
+    comparison = compare_arms(first.sessions, second.sessions, names=names)
+    document = comparison_document(comparison, first.sessions, second.sessions)
+    return render_page(document, home="/")
 
 
 def make_server(site: Site, port: int) -> ThreadingHTTPServer:

@@ -100,6 +100,9 @@ def resources_table(record: RunRecord) -> Table:
             _number(facts.get("tokens_per_second")),
             _number(used.tokens_per_second),
         ),
+        ("Loading the model", words.DASH, words.duration(facts.get("load_seconds"))),
+        ("Memory before loading", words.DASH, words.size(facts.get("memory_before_bytes"))),
+        ("Memory after loading", words.DASH, words.size(facts.get("memory_after_load_bytes"))),
         ("Prompt tokens", words.DASH, words.count(used.prompt_tokens or None)),
         ("Reply tokens", words.DASH, words.count(used.completion_tokens or None)),
         (
@@ -107,6 +110,7 @@ def resources_table(record: RunRecord) -> Table:
             words.size(facts.get("expected_memory_bytes")),
             words.size(used.peak_bytes),
         ),
+        ("Accelerator at most", words.DASH, words.size(facts.get("accelerator_peak_bytes"))),
         (
             "Weights on disk",
             words.size(facts.get("expected_file_bytes")),

@@ -121,7 +121,7 @@ def _table(out: Console, record: RunRecord, result: SetResult) -> Table:
 
     ascii_only = not _can_draw(out)
     shape = None if ascii_only else box.SIMPLE_HEAD
-    table = Table(box=shape, pad_edge=False, show_edge=False, padding=(0, 1))
+    table = Table(box=shape, pad_edge=False, show_edge=False, padding=(0, 1), collapse_padding=True)
     table.add_column(one_line(result.name), max_width=20, overflow="fold", no_wrap=True)
     table.add_column("wanted", no_wrap=True)
     table.add_column("here", justify="right", no_wrap=True)
