@@ -28,7 +28,21 @@ def persona_options(function: Function) -> Function:
 
 
 def engine_options(function: Function) -> Function:
-    """How the model is opened."""
+    """How the model is opened, and which weights are loaded of it."""
+    return _all(
+        function,
+        loading_options,
+        click.option(
+            "--bits",
+            type=click.Choice(["4", "8", "16"]),
+            help="Load transformers weights in 4, 8 or 16 bits.",
+        ),
+        click.option("--adapter", type=FOLDER, help="LoRA adapter to load on the model."),
+    )
+
+
+def loading_options(function: Function) -> Function:
+    """How a model is opened, whichever it is."""
     return _all(
         function,
         click.option(
@@ -45,12 +59,6 @@ def engine_options(function: Function) -> Function:
         ),
         click.option("--threads", type=click.IntRange(1, 1024), metavar="N", help="CPU threads."),
         click.option("--device", metavar="NAME", help="cpu, cuda, cuda:1, mps or auto."),
-        click.option(
-            "--bits",
-            type=click.Choice(["4", "8", "16"]),
-            help="Load transformers weights in 4, 8 or 16 bits.",
-        ),
-        click.option("--adapter", type=FOLDER, help="LoRA adapter to load on the model."),
         click.option(
             "--trust-remote-code",
             is_flag=True,
@@ -79,10 +87,13 @@ def _all(function: Function, *decorators: Callable[[Function], Function]) -> Fun
 
 
 def make_engine_options(values: dict[str, Any], log_path: Path | None) -> EngineOptions:
-    """Engine options from the values of ``engine_options``, which are taken out of ``values``."""
+    """Engine options from the values of ``engine_options`` or ``loading_options``.
+
+    They are taken out of ``values``.
+    """
     from holdtrue.engines.base import EngineOptions
 
-    bits = values.pop("bits")
+    bits = values.pop("bits", None)
     return EngineOptions(
         concurrency=values.pop("concurrency"),
         context_length=values.pop("context"),
@@ -90,7 +101,7 @@ def make_engine_options(values: dict[str, Any], log_path: Path | None) -> Engine
         log_path=log_path,
         device=values.pop("device"),
         bits=int(bits) if bits else None,
-        adapter=values.pop("adapter"),
+        adapter=values.pop("adapter", None),
         trust_remote_code=values.pop("trust_remote_code"),
         offline=values.pop("offline"),
     )
