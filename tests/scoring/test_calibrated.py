@@ -341,3 +341,9 @@ def test_the_script_refits_and_says_whether_the_weights_are_these(
     assert run(labels, folder, "--out", out, "--check") == 0
     assert "The stored weights are these." in capsys.readouterr().out
     assert run(labels, str(tmp_path), "--out", out) == 2
+
+
+def test_the_page_on_scores_describes_every_feature() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "scores.md").read_text("utf-8")
+    for name in FEATURES:
+        assert f"`{name}`" in page, name
