@@ -14,7 +14,7 @@ from holdtrue.cli.calibrate import command
 from holdtrue.engines import registry
 from holdtrue.engines.base import EngineOptions, StopReason
 from holdtrue.engines.scripted import ScriptedEngine
-from holdtrue.errors import TranscriptError
+from holdtrue.errors import ConfigError, TranscriptError
 from holdtrue.importers import read_any
 from holdtrue.persona import load_persona
 from holdtrue.scoring import judge_calibration
@@ -177,6 +177,38 @@ def test_a_judge_is_measured_and_its_agreement_kept(folder: Path, tmp_path: Path
     assert [item.rating for item in kept.agreement] == ["quality", "quality"]
     (default,) = (tmp_path / "judges").glob("*.json")
     assert judge_calibration.read(default) == kept
+
+
+@pytest.mark.usefixtures("judging")
+def test_a_judge_is_not_calibrated_on_several_label_files_at_once(folder: Path) -> None:
+    exchange = {"persona": "BRAM", "prompt": "Up?", "response": "Not yet.", "truncated": False}
+    (folder / "more.jsonl").write_text(json.dumps(exchange))
+    with pytest.raises(ConfigError, match=r"(?s)labels\.jsonl, .*more\.jsonl.*Name one"):
+        run(folder, "--judge", "any")
+
+
+@pytest.mark.usefixtures("judging")
+def test_a_judge_that_says_nothing_usable_leaves_no_calibration(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mumble(model: str, options: EngineOptions | None = None) -> ScriptedEngine:
+        return ScriptedEngine("scripted:mumble", options, script=lambda _m, _s: "Four, perhaps.")
+
+    monkeypatch.setattr(registry, "open_engine", mumble)
+    result = run(folder / "labels.jsonl", "--judge", "any", "--json")
+    judged = json.loads(result.stdout)["calibrations"][0]["judge"]
+    assert sum(judged["unscored"].values()) == 20
+    assert judged["measures"] == []
+    assert "nothing kept" in result.stderr
+    assert not (tmp_path / "judges").exists()
+
+
+def test_an_annotator_cannot_write_to_the_terminal(folder: Path) -> None:
+    labels = folder / "labels.jsonl"
+    labels.write_text(labels.read_text().replace('"ida"', '"\\u001b[31mi\\u202ea"'))
+    shown = run(labels).output
+    assert "\x1b" not in shown
+    assert "\u202e" not in shown
 
 
 def test_the_reference_labels_give_the_figures_of_an_independent_count(shared_data: Path) -> None:

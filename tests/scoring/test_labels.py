@@ -101,6 +101,7 @@ WRONG = {
     "a slip in a key": ({**LINE, "generic_ia": True}, "(?s)unknown measure.*generic_ai"),
     "two spellings": ({**LINE, "self_reference": "none"}, "same measure"),
     "uncorrected": ({**LINE, "annotator": "detectors"}, "(?s)no label yet.*put your name"),
+    "neither": ({"loss": 1}, "neither a label"),
     "a list": ([1], "must be an object"),
     "broken": ('{"transcript": ', "not valid JSON"),
 }

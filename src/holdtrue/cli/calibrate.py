@@ -60,11 +60,19 @@ def command(
     """
     from holdtrue.cli import calibration_text
     from holdtrue.cli.output import print_json
+    from holdtrue.errors import ConfigError
     from holdtrue.files import write_atomic
 
+    pairs = _label_files(labels, transcripts, annotator, persona)
+    if judge and len(pairs) > 1:
+        names = ", ".join(str(file.path) for file, _read in pairs)
+        raise ConfigError(
+            f"a judge is calibrated on one label file, and here are {names}",
+            remedy="Name one of them.",
+        )
     found = [
         _calibrate(file, read, judge, rubric, judge_calibration, worst, seed)
-        for file, read in _label_files(labels, transcripts, annotator, persona)
+        for file, read in pairs
     ]
     if markdown:
         write_atomic(markdown, calibration_text.to_markdown(found))
@@ -79,6 +87,7 @@ def _label_files(
     labels: Path, transcripts: Path | None, annotator: str | None, persona: str | None
 ) -> list[tuple[LabelFile, list[Transcript]]]:
     """The label files, each with the transcripts that it labels."""
+    from holdtrue.cli.output import printable
     from holdtrue.cli.score import given_persona, read_transcripts
     from holdtrue.scoring.labels import find_label_files
 
@@ -92,7 +101,7 @@ def _label_files(
         read = read_transcripts([place], persona)
         for note in read.notes:
             if "passed over" not in note:
-                click.echo(f"note: {note}", err=True)
+                click.echo(f"note: {printable(note)}", err=True)
         pairs.append((chosen, list(read.transcripts)))
     return pairs
 

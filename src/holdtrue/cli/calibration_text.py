@@ -27,7 +27,9 @@ def show(found: Sequence[Calibration], *, worst: int) -> None:
         click.echo(printable(headline(calibration)) + "\n")
         for title, headers, rows in tables(calibration):
             if rows:
-                print_table(headers, [list(map(_words, row)) for row in rows], title=title)
+                print_table(
+                    headers, [list(map(_words, row)) for row in rows], title=printable(title)
+                )
         for line in _missing(calibration):
             click.echo(printable(line))
         if worst:

@@ -265,7 +265,9 @@ def _show_judge(names: Sequence[str], identity: JudgeIdentity, judged: Judged) -
     print_table(
         ["transcript", *keys, "unscored"],
         rows,
-        title=f"Judge {identity.model}, rubric {identity.rubric}: mean ratings from 1 to 5",
+        title=printable(
+            f"Judge {identity.model}, rubric {identity.rubric}: mean ratings from 1 to 5"
+        ),
     )
     click.echo(printable(_agreement(identity)))
     for why, count in unscored(judged).items():

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +75,7 @@ def read_all(
 def _read_folder(folder: Path, casting: Casting, read: dict[Path, list[Transcript]]) -> None:
     """Add what a folder holds; JSON that is no transcript is passed over, and noted."""
     here = 0
-    for path in _files(folder):
+    for path in files_in(folder, SUFFIXES):
         key = path.resolve()
         if key not in read:
             try:
@@ -102,17 +102,26 @@ def read_file(path: Path, casting: Casting) -> list[Transcript]:
     return _read_value(parse(text, place), place, casting)
 
 
-def _files(folder: Path) -> Iterator[Path]:
-    """The files of a folder and its subfolders that may be transcripts, sorted, hidden ones not."""
+def files_in(folder: Path, suffixes: tuple[str, ...]) -> list[Path]:
+    """The files of a folder and its subfolders with these endings, sorted, hidden ones left out.
+
+    Raises TranscriptError when a folder cannot be listed.
+    """
+
+    def refuse(error: OSError) -> None:
+        raise TranscriptError(
+            f"cannot be listed: {error.strerror}", where=str(error.filename or folder)
+        )
+
     found: list[Path] = []
-    for where, folders, names in os.walk(folder):
+    for where, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [
             Path(where, name)
             for name in names
-            if name.endswith(SUFFIXES) and not name.startswith(".")
+            if name.endswith(suffixes) and not name.startswith(".")
         ]
-    return iter(sorted(found, key=lambda path: path.parts))
+    return sorted(found, key=lambda path: path.parts)
 
 
 def _is_json_lines(text: str) -> bool:

@@ -189,11 +189,13 @@ def on_values(
     few = "fewer than three values" if len(x) else "no value to compare"
     few = few if len(x) < 3 else "one of the two never varies"
     step = max(1, CELLS // max(len(x), 1))
-    pieces = [times[start : start + step][:, places] for start in range(0, draws, step)]
-    ranked = np.concatenate([spearman(x, y, piece) for piece in pieces])
+    ranked, told_more = np.empty(draws), np.empty(draws)
+    for start in range(0, draws, step):
+        piece = times[start : start + step][:, places]
+        ranked[start : start + step] = spearman(x, y, piece)
+        told_more[start : start + step] = _ratio(piece @ (y - x), piece.sum(axis=1))
     bias = None
     if same_scale:
-        told_more = np.concatenate([_ratio(piece @ (y - x), piece.sum(axis=1)) for piece in pieces])
         mean = float(np.mean(y - x)) if len(x) else np.nan
         bias = _estimate(mean, told_more, known, "nothing to compare")
     correlation = _estimate(spearman(x, y)[0], ranked, known, few)
@@ -292,10 +294,10 @@ def _once(values: Reals) -> Counts:
 
 def _mean_ranks(values: Reals, counts: Counts) -> Reals:
     """Mean ranks from 1 of ``values`` (n,) when each counts ``counts`` (draws, n) times."""
-    distinct, inverse = np.unique(values, return_inverse=True)
-    held = counts @ np.eye(len(distinct))[inverse]
-    upto = held.cumsum(axis=1)
-    return np.asarray((upto - (held - 1) / 2)[:, inverse])
+    _distinct, inverse, held = np.unique(values, return_inverse=True, return_counts=True)
+    upto = counts[:, np.argsort(inverse, kind="stable")].cumsum(axis=1)[:, held.cumsum() - 1]
+    before = np.pad(upto, ((0, 0), (1, 0)))[:, :-1]
+    return np.asarray(((before + upto + 1) / 2)[:, inverse])
 
 
 # ---- parts ----

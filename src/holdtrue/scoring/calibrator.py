@@ -87,7 +87,10 @@ class Calibrator:
         self.worst = worst
         self.scored = scored
         self.responses = _joined(labels, scored)
-        self.used = sorted({item.session for item in self.responses})
+        self.by_session: dict[int, list[Labelled]] = {}
+        for item in self.responses:
+            self.by_session.setdefault(item.session, []).append(item)
+        self.used = sorted(self.by_session)
 
     def compare(self, judgements: Mapping[int, Sequence[Judgement]] | None = None) -> Calibration:
         """All comparisons; ``judgements`` by position of the session, if a judge was asked."""
@@ -207,7 +210,7 @@ class Calibrator:
         labelled: dict[int, float | None] = {}
         told: dict[int, float | None] = {}
         for session in self.used:
-            here = [r for r in self.responses if r.session == session and r.said.get(measure)]
+            here = [item for item in self.by_session[session] if item.said.get(measure)]
             values = [value in events for r in here for value in r.said[measure].values()]
             found = [getattr(self._found(r), measure) for r in here]
             known = [value in events for value in found if value is not None]
@@ -217,7 +220,7 @@ class Calibrator:
 
     def _mean_rating(self, session: int, rating: str) -> float | None:
         """The mean rating of a session; None unless every response of it is rated."""
-        means = [item.mean(rating) for item in self.responses if item.session == session]
+        means = [item.mean(rating) for item in self.by_session[session]]
         known = [mean for mean in means if mean is not None]
         whole = len(known) == len(self.scored[session].transcript.turns)
         return sum(known) / len(known) if whole and known else None
@@ -342,14 +345,11 @@ class Calibrator:
         return float(ratings[rating]) if ratings and rating in ratings else None
 
     def _judged_sessions(self, rating: str, told: Sequence[float | None]) -> Comparison:
-        means: dict[int, float | None] = {}
-        for session in self.used:
-            values = [
-                value
-                for item, value in zip(self.responses, told, strict=True)
-                if item.session == session and value is not None
-            ]
-            means[session] = sum(values) / len(values) if values else None
+        values: dict[int, list[float]] = {session: [] for session in self.used}
+        for item, value in zip(self.responses, told, strict=True):
+            if value is not None:
+                values[item.session].append(value)
+        means = {session: sum(v) / len(v) if v else None for session, v in values.items()}
         labelled = {session: self._mean_rating(session, rating) for session in self.used}
         return self._by_session(rating, rating, labelled, means, same_scale=True)
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from holdtrue.errors import TranscriptError, nearest
-from holdtrue.importers import exchange
+from holdtrue.importers import exchange, files_in
 from holdtrue.importers.cast import Casting
 from holdtrue.importers.source import Place, decode, identity_of, kind, lines, parse, read_bytes
 from holdtrue.persona import Persona
@@ -92,8 +92,7 @@ def find_label_files(path: Path, *, persona: Persona | None = None) -> list[Labe
     if not path.is_dir():
         return [read_labels(path, persona=persona)]
     found: list[LabelFile] = []
-    candidates = [p for p in path.rglob("*") if p.suffix in (".jsonl", ".csv") and p.is_file()]
-    for candidate in sorted(candidates):
+    for candidate in files_in(path, (".jsonl", ".csv")):
         try:
             found.append(read_labels(candidate, persona=persona))
         except NoLabelsError:
@@ -166,7 +165,8 @@ def _from_lines(path: Path, text: str, place: Place, persona: Persona | None) ->
                 Label(transcript.source or "", 1, _annotator(body, here), values, here.where)
             )
         else:
-            raise NoLabelsError(
+            kind_of_error = TranscriptError if labels else NoLabelsError
+            raise kind_of_error(
                 "neither a label ('transcript', 'response', …) nor a labelled exchange "
                 "('prompt', 'response', …)",
                 where=here.where,
