@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from holdtrue.cli.options import FOLDER
+
 if TYPE_CHECKING:
     from holdtrue.cli.arms import Arm
     from holdtrue.comparison import Comparison, MeasureComparison
@@ -31,6 +33,7 @@ ARM = click.Path(path_type=Path)
     metavar="NAME",
     help="Measure to test; may be repeated. [default: those of the full criteria]",
 )
+@click.option("--out", type=FOLDER, help="Also write comparison.md and comparison.html there.")
 @click.option("--persona", metavar="NAME|FILE", help="Whose responses, in foreign transcripts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
@@ -38,6 +41,7 @@ def command(
     b: Path,
     margin: float | None,
     measures: tuple[str, ...],
+    out: Path | None,
     persona: str | None,
     as_json: bool,
 ) -> None:
@@ -55,10 +59,19 @@ def command(
     comparison = compare_arms(
         first.sessions, second.sessions, names=names, tested=measures or TESTED, margin=margin
     )
+    written: list[Path] = []
+    if out:
+        from holdtrue.documents.comparison_report import comparison_document
+        from holdtrue.documents.write import write_document
+
+        document = comparison_document(comparison, first.sessions, second.sessions)
+        written = write_document(document, out, "comparison")
     if as_json:
         print_json(comparison.as_dict())
     else:
         _show(comparison)
+        for path in written:
+            click.echo(f"wrote {path}")
 
 
 def _names(a: Path, first: Arm, b: Path, second: Arm) -> tuple[str, str]:

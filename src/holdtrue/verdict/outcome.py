@@ -68,8 +68,8 @@ UNMATCHED = (
 )
 UNMATCHED_NEXT = "Read the replies behind the measures that are not met before choosing a remedy."
 NOT_MET_NEXT = (
-    "Try another model (`holdtrue ladder`), another protocol or a sleep cycle; more sessions of this "
-    "one would only tell which outcome it is."
+    "Try another model (`holdtrue ladder`), another protocol or a sleep cycle; more sessions of "
+    "this one would only tell which outcome it is."
 )
 UNDECIDED_NEXT = (
     "Run more sessions (see the forecast); a sleep cycle is plan B if the forecast is too dear."
