@@ -71,8 +71,6 @@ def test_word_shares_are_drawn_to_those_of_ordinary_replies() -> None:
     assert found["everyday_words"] == pytest.approx((3 + 3.8) / 17)
     assert found["generic_plurals"] == pytest.approx((1 + 1.0) / 17)
     assert found["hedged"] == pytest.approx((1 + 0.1) / 17)
-    # content: lake, rise, over, stones; the partner has said lake
-    assert found["support"] == pytest.approx(1 / 4)
 
 
 def test_layout_and_length_are_counted() -> None:
@@ -262,10 +260,10 @@ def test_fitting_finds_the_weights_that_made_the_ratings() -> None:
 
 
 def test_fitting_gives_no_weight_against_a_features_direction() -> None:
-    line = fit(made_up(np.random.default_rng(4), {"truncated": +0.3, "support": +0.2}))
+    line = fit(made_up(np.random.default_rng(4), {"truncated": +0.3, "everyday_words": +0.2}))
     place = list(FEATURES).index("truncated")
     assert line.weights[place] == 0.0
-    assert line.weights[list(FEATURES).index("support")] > 0
+    assert line.weights[list(FEATURES).index("everyday_words")] > 0
 
 
 def test_held_out_scores_of_noise_rank_nothing() -> None:
@@ -277,7 +275,7 @@ def test_held_out_scores_of_noise_rank_nothing() -> None:
 
 
 def test_held_out_scores_are_fitted_without_their_group() -> None:
-    data = made_up(np.random.default_rng(6), {"support": 0.3})
+    data = made_up(np.random.default_rng(6), {"everyday_words": 0.3})
     spoiled = data.ratings.copy()
     spoiled[data.sessions == 7] = 1.0
     other = Sample(data.features, spoiled, data.sessions, data.families)

@@ -1,8 +1,8 @@
-"""The features on which calibrated scores rest: thirteen numbers per response, each in [0, 1].
+"""The features on which calibrated scores rest: twelve numbers per response, each in [0, 1].
 
 Every one has a direction fixed before fitting, for a reason given in FEATURES; the fit may give it
 no weight, but never turn it round. They are counts of word classes, marks of layout, phrases that
-come again, words shared with the partner, and findings. They do not understand the reply: a
+come again, and findings. They do not understand the reply: a
 fluent, concrete answer to another question has good features. The word classes are English, and
 a reply in another language has no features but a reason.
 """
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from holdtrue.scoring.measures import Naming, ResponseFindings
-from holdtrue.scoring.repetition import RUN, Run, Words, names_of
+from holdtrue.scoring.repetition import RUN, Run, Words, names_of, prompt_words
 from holdtrue.transcript import Transcript
 
 
@@ -28,7 +28,6 @@ class Feature:
 
 FEATURES: Mapping[str, Feature] = {
     "everyday_words": Feature(+1, "share of articles, pronouns, auxiliaries: speech, not jargon"),
-    "support": Feature(+1, "share of content words that the partner has used"),
     "natural_partnership": Feature(+1, "the relationship is spoken of, and fits"),
     "generic_plurals": Feature(-1, "share of plural nouns: classes of things, not this one"),
     "hedged": Feature(-1, "share of may, might, can, could, would: what could be, not what is"),
@@ -79,7 +78,6 @@ FOREIGN_WORDS = _set(
 )
 PLURAL_LENGTH = 5
 NOT_PLURAL = ("ss", "us", "is", "'s")
-STEM = 5  # characters of a word that stand for it when texts are compared
 LONG_ENOUGH = 80
 CACHED = 50_000
 SPEECH = 0.5  # everyday words of fluent speech; more of them is no better
@@ -107,18 +105,7 @@ class _Kinds(dict[str, int]):
         return kind
 
 
-class _Stems(dict[str, str]):
-    """The stem of a word, empty for words too short to carry content; bounded likewise."""
-
-    def __missing__(self, word: str) -> str:
-        stem = word[:STEM] if len(word) > 2 else ""
-        if len(self) < CACHED:
-            self[word] = stem
-        return stem
-
-
 _KINDS = _Kinds()
-_STEMS = _Stems()
 
 
 def session_features(
@@ -129,12 +116,10 @@ def session_features(
     A finding that is unscored counts as absent.
     """
     names = names_of(transcript.persona)
-    partner: set[str] = set()
     said: set[Run] = set()
     rows = []
     for turn, finding, words in zip(transcript.turns, findings, replies, strict=True):
-        asked = Words.of(turn.prompt, names)
-        partner |= _content(asked.all)
+        asked = prompt_words(turn.prompt, names)
         said |= asked.runs
         new = words.runs - said
         said |= new
@@ -142,7 +127,7 @@ def session_features(
         if reason is None:
             runs = len(words.all) - RUN + 1
             repeated = 1 - len(new) / runs if runs > 0 else 0.0
-            rows.append(Row(_features(turn.response, words.all, repeated, partner, finding)))
+            rows.append(Row(_features(turn.response, words.all, repeated, finding)))
         else:
             rows.append(Row(None, reason))
     return rows
@@ -169,7 +154,6 @@ def _features(
     response: str,
     words: Sequence[str],
     repeated: float,
-    partner: set[str],
     finding: ResponseFindings,
 ) -> dict[str, float]:
     """The numbers, in the order of FEATURES. ``repeated`` is the share of all runs of words that
@@ -178,10 +162,8 @@ def _features(
     hedges = kinds.count(_HEDGE)
     everyday = kinds.count(_EVERYDAY) + hedges + PRIOR_WORDS * PRIOR_EVERYDAY
     total = len(words) + PRIOR_WORDS
-    content = _content(words)
     return {
         "everyday_words": min(SPEECH, everyday / total),
-        "support": len(content & partner) / len(content) if content else 0.0,
         "natural_partnership": float(finding.partnership is Naming.NATURAL),
         "generic_plurals": (kinds.count(_PLURAL) + PRIOR_WORDS * PRIOR_PLURAL) / total,
         "hedged": (hedges + PRIOR_WORDS * PRIOR_HEDGED) / total,
@@ -207,10 +189,3 @@ def _clutter(response: str) -> float:
     if "<" in response and any(match[2] is None for match in SCRATCHPAD.finditer(response)):
         return 1.0
     return min(1.0, len(BRACKETED_QUOTE.findall(response)) / 3) if "(" in response else 0.0
-
-
-def _content(words: Sequence[str]) -> set[str]:
-    """The stems of the words that carry content."""
-    stems = set(map(_STEMS.__getitem__, set(words) - EVERYDAY_WORDS))
-    stems.discard("")
-    return stems

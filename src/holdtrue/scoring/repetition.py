@@ -14,9 +14,10 @@ from functools import lru_cache
 from holdtrue.persona import Persona
 
 RUN = 3
+LONGEST_KEPT = 2_000
 Run = tuple[str, str, str]
 
-NAME = "q0"  # a word that no reply has; ASCII, and too short to count as content
+NAME = "q0"  # a word that no reply has; in ASCII
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
 _TYPOGRAPHIC = "—–“”…•"
 # On ASCII text, blanks for every mark but apostrophes within words, then a split, gives the words
@@ -76,6 +77,16 @@ def _words(text: str) -> list[str]:
         return _WORD.findall(text)
     text = f" {text} ".translate(_BLANKS)
     return text.replace(" '", " ").replace("' ", " ").split()
+
+
+@lru_cache(maxsize=1_000)
+def _kept(text: str, names: Names) -> Words:
+    return Words.of(text, names)
+
+
+def prompt_words(text: str, names: Names) -> Words:
+    """The words of a prompt, kept if it is short: sessions share their prompts."""
+    return _kept(text, names) if len(text) <= LONGEST_KEPT else Words.of(text, names)
 
 
 def overlaps(replies: Sequence[Words]) -> list[float | None]:
