@@ -2,9 +2,9 @@
 
 Every one has a direction fixed before fitting, for a reason given in FEATURES; the fit may give it
 no weight, but never turn it round. They are counts of word classes, marks of layout, phrases that
-come again, and findings. They do not understand the reply: a
-fluent, concrete answer to another question has good features. The word classes are English, and
-a reply in another language has no features but a reason.
+come again, and findings. They do not understand the reply: a fluent, concrete answer to another
+question has good features. The word classes are English, and a reply in another language has no
+features but a reason.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ FOREIGN_WORDS = _set(
 PLURAL_LENGTH = 5
 NOT_PLURAL = ("ss", "us", "is", "'s")
 LONG_ENOUGH = 80
-CACHED = 50_000
+CACHED, LONGEST_CACHED = 50_000, 40
 SPEECH = 0.5  # everyday words of fluent speech; more of them is no better
 FREE_REPETITION = 0.2  # some phrases come again in any conversation
 # Shares of a short reply are drawn to those of ordinary replies, as if it had ten words more.
@@ -100,7 +100,7 @@ class _Kinds(dict[str, int]):
             kind = _PLURAL
         else:
             kind = _OTHER
-        if len(self) < CACHED:
+        if len(self) < CACHED and len(word) <= LONGEST_CACHED:
             self[word] = kind
         return kind
 
