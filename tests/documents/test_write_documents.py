@@ -134,12 +134,6 @@ def test_status_and_work_log_grow_and_keep_what_was_there(
     assert len(worklog.splitlines()) == 3
 
 
-def test_writing_again_announces_nothing(record: RunRecord, tmp_path: Path) -> None:
-    names = [path.name for path in write.write_documents(record, tmp_path, announce=False)]
-    assert "LATEST_STATUS.md" not in names
-    assert not (tmp_path / "thor_worklog.txt").exists()
-
-
 def test_the_work_log_line_is_one_line_whatever_the_names_hold(record: RunRecord) -> None:
     line = worklog_line(record, analysis="A.md")
     assert line.count("\n") == 1
@@ -223,3 +217,37 @@ def test_a_run_without_baseline_or_resources_says_so(tmp_path: Path) -> None:
     text = write.analysis_text(bare)
     assert "No baseline was given" in text
     assert "| Time to generate | – | – |" in text
+
+
+def test_a_stranger_cannot_lead_a_document_out_of_its_folder(tmp_path: Path) -> None:
+    record = make.make_record(tmp_path, 0, created="../../../evil")
+    assert write.moment_name(record) == "undated-thor-30b-test.md"
+    paths = write.write_documents(record, tmp_path / "out")
+    assert all(path.resolve().parent == (tmp_path / "out").resolve() for path in paths)
+
+
+def test_a_set_that_is_not_met_says_so_although_the_pattern_is_open(tmp_path: Path) -> None:
+    record = make.make_record(tmp_path, 4, rates={"plain": 0, "natural": 0, "mechanical": 1})
+    full = record.verdict.set_named("full")
+    assert full is not None
+    assert (full.decision, record.verdict.outcome) == (Decision.NOT_MET, Outcome.INCONCLUSIVE)
+    text = write.analysis_text(record)
+    assert "does not meet the full criteria" in text
+    assert "not met; pattern inconclusive" in text
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("smollm2-135m", "smollm2-135m"),
+        ("smollm2-135m@layers=20", "smollm2-135m@layers=20"),
+        ("gguf:/home/ada/models/quiet-1b.gguf", "quiet-1b"),
+        ("./models/quiet-1b.gguf@bits=4", "quiet-1b@bits=4"),
+        ("hf:org/quiet-1b", "org/quiet-1b"),
+        ("openai:quiet@http://127.0.0.1:8000/v1", "quiet"),
+        ("C:\\models\\quiet", "quiet"),
+        ("gguf:", "gguf:"),
+    ],
+)
+def test_a_model_is_named_as_one_says_it(model: str, said: str) -> None:
+    assert words.model_name(model) == said

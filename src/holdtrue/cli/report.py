@@ -20,7 +20,7 @@ def command(run: Path, out: Path | None, as_json: bool) -> int:
     neither the status file nor the work log is added to.
     """
     from holdtrue.capacity import load_record
-    from holdtrue.cli.output import print_json
+    from holdtrue.cli.output import print_json, printable
     from holdtrue.documents.write import write_documents
     from holdtrue.runs import open_run
 
@@ -31,5 +31,5 @@ def command(run: Path, out: Path | None, as_json: bool) -> int:
         return 0
     click.echo("Wrote:")
     for path in paths:
-        click.echo(f"  {path}{'/' if path.is_dir() else ''}")
+        click.echo(f"  {printable(str(path))}{'/' if path.is_dir() else ''}")
     return 0

@@ -13,7 +13,6 @@ from holdtrue.documents.blocks import (
     Figure,
     Paragraph,
     Section,
-    Tag,
     Transcripts,
 )
 
@@ -24,15 +23,15 @@ if TYPE_CHECKING:
 def capacity_document(record: RunRecord) -> Document:
     """The whole analysis of a run, to be rendered as Markdown or as a page."""
     verdict, config = record.verdict, record.config
-    name, tone = results.OUTCOMES[verdict.outcome]
-    letter = verdict.outcome.value if len(verdict.outcome.value) == 1 else "?"
+    mark, tag = results.outcome(verdict)
     return Document(
         kind="Capacity test",
         title=f"Capacity test of {config.label} on {config.host}",
-        subtitle=f"{config.persona.name} on {config.model}, protocol {config.protocol.name}",
+        subtitle=f"{config.persona.name} on {words.model_name(config.model)}, "
+        f"protocol {config.protocol.name}",
         answer=results.answer(record),
-        outcome=Tag(name, tone),
-        mark=letter,
+        outcome=tag,
+        mark=mark,
         sureness=results.sureness(record),
         meaning=words.prose(verdict.meaning),
         next_step=words.prose(verdict.next_step),
@@ -159,7 +158,7 @@ def _resources(record: RunRecord) -> Section:
 
 
 def _transcripts(record: RunRecord) -> Section:
-    arm = f"{record.config.model}, {record.config.protocol.name}"
+    arm = f"{words.model_name(record.config.model)}, {record.config.protocol.name}"
     return Section(
         "Transcripts",
         "transcripts",

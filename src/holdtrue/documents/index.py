@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from holdtrue.documents import words
 from holdtrue.documents.blocks import Tag
 from holdtrue.documents.page import ICON, environment, policy, script, style_sheet
-from holdtrue.documents.results import OUTCOMES
+from holdtrue.documents.results import outcome
 from holdtrue.errors import HoldtrueError
 from holdtrue.runs import CONFIG, RUNS, Run, open_run
 from holdtrue.verdict.types import Verdict
@@ -50,15 +50,14 @@ def _entry(folder: Path) -> Entry:
     config = run.config
     created = str(config.get("created", ""))[:16].replace("T", " ")
     title = f"{config['label']} on {config.get('host', 'this machine')}"
-    about = [str(config.get("model", "")), _name(config.get("persona"))]
+    about = [words.model_name(str(config.get("model", ""))), _name(config.get("persona"))]
     about += [_name(config.get("protocol")), created]
     if verdict is None:
         detail = ", ".join([*filter(None, about), "no verdict yet"])
         return Entry(run.id, title, Tag("unfinished", "plain"), "…", detail)
-    name, tone = OUTCOMES[verdict.outcome]
-    letter = verdict.outcome.value if len(verdict.outcome.value) == 1 else "?"
+    mark, tag = outcome(verdict)
     about.append(words.plural(verdict.sessions, "session"))
-    return Entry(run.id, title, Tag(name, tone), letter, ", ".join(filter(None, about)))
+    return Entry(run.id, title, tag, mark, ", ".join(filter(None, about)))
 
 
 def _verdict(run: Run) -> Verdict | None:

@@ -21,6 +21,13 @@ TONES: dict[Standing, Tone] = {
     Standing.FAILED: "warn",
     Standing.UNTESTED: "plain",
 }
+STYLES_OF = {
+    Standing.MET: "green",
+    Standing.NOT_MET: "red",
+    Standing.UNDETERMINED: "cyan",
+    Standing.FAILED: "yellow",
+    Standing.UNTESTED: "none",
+}
 COSTS = {
     "weights": "weights that a token reads, GB",
     "seconds": "seconds a session, at most",
@@ -42,7 +49,7 @@ def rung_table(result: LadderResult) -> Table:
             _kind(rung),
             words.count(parameters_of(rung, known)),
             _bits(rung),
-            _cost(result, rung),
+            cost_of(result, rung),
             Tag(standing.value, TONES[standing]),
             str(known.sessions) if known and known.sessions else words.DASH,
         ]
@@ -147,7 +154,7 @@ def _bits(rung: Rung) -> str:
     return f"{rung.size.bits:.2f}" if rung.size.bits else words.DASH
 
 
-def _cost(result: LadderResult, rung: Rung) -> str:
+def cost_of(result: LadderResult, rung: Rung) -> str:
     cost = result.cost(rung)
     if not math.isfinite(cost):
         return "unknown"

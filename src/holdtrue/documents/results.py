@@ -71,10 +71,24 @@ def main_set(verdict: Verdict) -> SetResult:
     return verdict.set_named(verdict.outcome_set) or verdict.sets[-1]
 
 
+def outcome(verdict: Verdict) -> tuple[str, Tag]:
+    """The outcome's letter, or a sign where it has none, and its name.
+
+    A set may be decided as not met while the pattern of the failure is not yet clear.
+    """
+    name, tone = OUTCOMES[verdict.outcome]
+    if verdict.outcome is not Outcome.INCONCLUSIVE:
+        return verdict.outcome.value, Tag(name, tone)
+    if main_set(verdict).decision is Decision.NOT_MET:
+        return "✗", Tag("not met; pattern inconclusive", "bad")
+    return "?", Tag(name, tone)
+
+
 def answer(record: RunRecord) -> str:
     """The answer in one sentence."""
     verdict, config = record.verdict, record.config
-    who, model, how = config.persona.name, config.model, f"under protocol {config.protocol.name}"
+    who, model = config.persona.name, words.model_name(config.model)
+    how = f"under protocol {config.protocol.name}"
     full, minimum = main_set(verdict), verdict.set_named("minimum")
     match verdict.outcome:
         case Outcome.SUCCESS:
@@ -107,9 +121,8 @@ def sureness(record: RunRecord) -> str:
         f"({words.plural(verdict.responses, 'reply', 'replies')})"
     )
     if result.decision is Decision.UNDETERMINED:
-        return f"{seen} seen, budget {verdict.budget}: the evidence does not decide. " + forecast(
-            result
-        )
+        why = words.prose(result.note or "The evidence does not decide.")
+        return f"{seen} seen, budget {verdict.budget}. {why} {forecast(result)}".strip()
     other = "false “met”" if result.decision is Decision.MET else "false “not met”"
     at = words.plural(result.decided_at or verdict.sessions, "session")
     return (

@@ -13,7 +13,8 @@ from html import escape
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from threading import Lock
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from holdtrue.documents.index import list_runs, render_index
 from holdtrue.errors import HoldtrueError, WorkspaceError
@@ -37,6 +38,7 @@ class Site:
 
     def __init__(self, out: Path) -> None:
         self.out = out
+        self._drawing = Lock()  # Matplotlib's settings are the process's
 
     def page(self, target: str) -> tuple[HTTPStatus, str]:
         """Status and HTML for the path and query of a request."""
@@ -45,7 +47,7 @@ class Site:
             return HTTPStatus.OK, self.index()
         try:
             if parts.path.startswith("/run/"):
-                return HTTPStatus.OK, self.run(parts.path.removeprefix("/run/"))
+                return HTTPStatus.OK, self.run(unquote(parts.path.removeprefix("/run/")))
             if parts.path == "/compare":
                 query = parse_qs(parts.query, max_num_fields=10)
                 return HTTPStatus.OK, self.compare(*(query.get(k, [""])[0] for k in ("a", "b")))
@@ -62,14 +64,16 @@ class Site:
 
     def run(self, name: str) -> str:
         """The page of a run. Raises LookupError for a name that is not in the list."""
-        return _run_page(self._folder(name), self._state(name))
+        with self._drawing:
+            return _run_page(self._folder(name), self._state(name))
 
     def compare(self, a: str, b: str) -> str:
         """Two runs compared, B against A."""
         folders, states = (self._folder(a), self._folder(b)), (self._state(a), self._state(b))
         if a == b:
             raise WorkspaceError("a run cannot be compared with itself", remedy="Choose two runs.")
-        return _comparison_page(*folders, *states)
+        with self._drawing:
+            return _comparison_page(*folders, *states)
 
     def _folder(self, name: str) -> Path:
         """The run's folder, looked up among those that are there: a path is never built."""

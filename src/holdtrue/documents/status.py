@@ -54,7 +54,7 @@ def worklog_line(record: RunRecord, *, analysis: str) -> str:
         _stamp(record),
         "test",
         config.label,
-        config.model,
+        words.model_name(config.model),
         f"{config.persona.name}/{config.protocol.name}",
         f"outcome {outcome(record)}",
         ", ".join(f"{one.name} {one.decision.value}" for one in verdict.sets),
@@ -67,9 +67,8 @@ def worklog_line(record: RunRecord, *, analysis: str) -> str:
 
 def outcome(record: RunRecord) -> str:
     """The outcome as letter and name: *B (gaming persists)*, *inconclusive*."""
-    name, _ = results.OUTCOMES[record.verdict.outcome]
-    letter = record.verdict.outcome.value
-    return f"{letter} ({name})" if len(letter) == 1 else name
+    mark, tag = results.outcome(record.verdict)
+    return f"{mark} ({tag.text})" if mark.isalpha() else tag.text
 
 
 def _short_table(record: RunRecord) -> Table:

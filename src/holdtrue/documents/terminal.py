@@ -84,11 +84,11 @@ def print_to(out: Console, record: RunRecord) -> None:
 
     verdict = record.verdict
     main = results.main_set(verdict)
-    name, tone = results.OUTCOMES[verdict.outcome]
-    letter = f"{verdict.outcome.value}: " if len(verdict.outcome.value) == 1 else ""
+    mark, tag = results.outcome(verdict)
+    letter = f"{mark}: " if mark.isalpha() else ""
     out.print()
     _say(out, results.answer(record), style="bold")
-    out.print(Text.assemble("Outcome ", (f"{letter}{name}", f"bold {STYLES[tone]}")))
+    out.print(Text.assemble("Outcome ", (f"{letter}{tag.text}", f"bold {STYLES[tag.tone]}")))
     _say(out, results.sureness(record))
     out.print()
     out.print(_table(out, record, main))

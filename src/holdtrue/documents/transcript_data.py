@@ -59,7 +59,7 @@ def _session(arm: int, one: ScoredSession, texts: _Texts) -> dict[str, Any]:
         "arm": arm,
         "number": transcript.session,
         "id": transcript.id,
-        "seed": transcript.seed,
+        "seed": None if transcript.seed is None else str(transcript.seed),
         "turns": [_turn(turn, found.get(turn.index), texts) for turn in transcript.turns],
         "scores": {
             name: one.scores.values[name]

@@ -44,6 +44,18 @@ def name_of(measure: str) -> str:
     return NAMES.get(measure, measure.replace("_", " "))
 
 
+def model_name(model: str) -> str:
+    """A model as one says it: without the engine's prefix, a server's address or a folder.
+
+    The full name stands in the set-up.
+    """
+    text = re.sub(r"^(gguf|hf|openai|ollama|vllm|inspect):", "", model)
+    text = re.sub(r"@https?://\S*$", "", text)
+    if re.match(r"[~./\\]|[A-Za-z]:\\", text) or ".gguf" in text:
+        text = re.split(r"[/\\]", text.rstrip("/\\"))[-1].replace(".gguf", "")
+    return text or model
+
+
 def prose(text: str) -> str:
     """A sentence of an earlier stage with the identifiers of measures in it as words."""
     return _IDENTIFIERS.sub(lambda found: _in_a_sentence(found[0]), text)

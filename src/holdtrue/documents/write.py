@@ -6,6 +6,7 @@ Transcripts are written by the run itself while it goes on, not here.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,7 +102,9 @@ def pictures_name(record: RunRecord) -> str:
 def moment_name(record: RunRecord) -> str:
     """The name of the moment file: ``YYYY-MM-DD-thor-30b-test.md``."""
     config = record.config
-    return f"{config.created[:10]}-{config.host.lower()}-{config.label.lower()}-test.md"
+    # A stranger's run may hold anything here; only a date may stand in a file name.
+    day = found[0] if (found := re.match(r"\d{4}-\d{2}-\d{2}", config.created)) else "undated"
+    return f"{day}-{config.host.lower()}-{config.label.lower()}-test.md"
 
 
 def write_figures(document: Document, folder: Path) -> list[Path]:
