@@ -12,7 +12,7 @@ from holdtrue.verdict.stream import Column
 from holdtrue.verdict.types import Forecast
 
 LIMIT = 400
-RESAMPLES = 200
+RESAMPLES = 100
 FEWEST = 4
 SEED = 20261123
 
