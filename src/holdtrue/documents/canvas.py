@@ -56,6 +56,16 @@ def canvas(
     return figure, axes
 
 
+def panels(count: int, *, height: float) -> tuple[Any, list[Any]]:
+    """A figure of ``count`` small axes, three in a row of ``height`` inches."""
+    columns = min(3, max(count, 1))
+    rows = math.ceil(max(count, 1) / columns)
+    figure, axes = canvas(rows, columns, height=0.5 + height * rows)
+    for axis in axes[count:]:
+        axis.set_visible(False)
+    return figure, axes[:count]
+
+
 def title(axis: Any, text: str) -> None:
     axis.set_title(text, loc="left", fontsize=9.5, color=color("ink"))
 
@@ -80,12 +90,11 @@ def style(position: int, hues: Sequence[str] = HUES) -> dict[str, Any]:
     }
 
 
-def interval(axis: Any, line: Line, tone: str) -> None:
-    pairs = list(zip(line.x, line.low, line.high, strict=False))
-    known = [(x, low, high) for x, low, high in pairs if low is not None and high is not None]
-    if known:
-        xs, lows, highs = zip(*known, strict=True)
-        axis.fill_between(xs, lows, highs, color=tone, alpha=0.13, linewidth=0)
+def interval(axis: Any, line: Line, tone: str, shift: float = 0.0) -> None:
+    """The intervals of a line as thin bars, moved aside by ``shift`` so that none hides another."""
+    for x, low, high in zip(line.x, line.low, line.high, strict=False):
+        if low is not None and high is not None:
+            axis.plot((x + shift, x + shift), (low, high), color=tone, linewidth=1.1, alpha=0.55)
 
 
 def end_labels(axis: Any, ends: Sequence[tuple[str, float, str]]) -> None:

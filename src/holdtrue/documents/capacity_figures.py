@@ -1,7 +1,7 @@
 """The figures of a capacity test, each with its caption, sentence and table.
 
-They show what the verdict and the scores hold. Shares by turn are plain counts: one reply of each
-session at each turn, so that their denominator is sessions.
+They show what the verdict and the scores hold. Shares by turn are plain counts, one reply of each
+session at each turn, so that their denominator is sessions; their intervals come from ``stats``.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from holdtrue.documents.canvas import Line
 from holdtrue.documents.results import TONES, baseline_value, main_set
 from holdtrue.documents.transcript_data import finding_keys
 from holdtrue.scoring.measures import ScoredSession
+from holdtrue.stats.intervals import exact_binomial
 from holdtrue.transcript import Status
 from holdtrue.verdict.types import CriterionResult, SetResult
 
@@ -201,10 +202,7 @@ def drift_figure(record: RunRecord) -> Figure | None:
         return None
     turns = list(range(1, last + 1))
     counts = {key: [_count(sessions, turn, key) for turn in turns] for key in DRIFTING}
-    shares = [
-        Line(words.FINDINGS[key], turns, [n / of if of else None for n, of in pairs])
-        for key, pairs in counts.items()
-    ]
+    shares = [_share_line(words.FINDINGS[key], turns, pairs) for key, pairs in counts.items()]
     means = [_mean_words(sessions, turn) for turn in turns]
     alt = (
         f"Line chart over {last} turns of the share of sessions with "
@@ -214,7 +212,8 @@ def drift_figure(record: RunRecord) -> Figure | None:
     draw = partial(figures.draw_drift, shares, length, name="drift", alt=alt)
     caption = (
         "Does the persona fade within a session? Left: of the sessions, how many show each "
-        "finding at that turn. Right: mean words of a reply."
+        "finding at that turn, with 95 % intervals (thin bars; Clopper-Pearson over sessions). "
+        "Right: mean words of a reply."
     )
     rows = tuple(
         (
@@ -227,6 +226,13 @@ def drift_figure(record: RunRecord) -> Figure | None:
     headers = ("Turn", *(words.FINDINGS[key] for key in DRIFTING), "Words")
     table = Table(headers, rows, "Findings by turn.", frozenset(range(len(headers))))
     return Figure("drift", draw, caption, alt, table)
+
+
+def _share_line(name: str, turns: list[int], pairs: Sequence[tuple[int, int]]) -> Line:
+    """The share at each turn; its interval is exact, since each session counts once a turn."""
+    ends = [exact_binomial(n, of) if of else (None, None) for n, of in pairs]
+    shares = [n / of if of else None for n, of in pairs]
+    return Line(name, turns, shares, [low for low, _ in ends], [high for _, high in ends])
 
 
 def _complete(sessions: Sequence[ScoredSession]) -> list[ScoredSession]:

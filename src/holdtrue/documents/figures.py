@@ -7,7 +7,6 @@ so that no figure needs its colours. Matplotlib is imported when the first figur
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +21,7 @@ from holdtrue.documents.canvas import (
     gaps,
     interval,
     name_rows,
+    panels,
     short,
     style,
     title,
@@ -193,14 +193,8 @@ def draw_differences(gaps: Sequence[Gap], *, name: str, alt: str) -> Drawing:
 
 def draw_distributions(spreads: Sequence[Spread], *, name: str, alt: str) -> Drawing:
     """How the sessions spread over each measure: a histogram, with bound and baseline."""
-    columns = min(3, max(len(spreads), 1))
-    rows = math.ceil(max(len(spreads), 1) / columns)
-    figure, axes = canvas(rows, columns, height=0.5 + 1.55 * rows)
-    for position, axis in enumerate(axes):
-        if position >= len(spreads):
-            axis.set_visible(False)
-            continue
-        spread = spreads[position]
+    figure, axes = panels(len(spreads), height=1.55)
+    for axis, spread in zip(axes, spreads, strict=True):
         counts, edges = _binned(spread)
         width = edges[1] - edges[0]
         axis.bar(edges[:-1], counts, width * 0.9, align="edge", color=color("c1"), linewidth=0)
@@ -219,9 +213,10 @@ def draw_drift(shares: Sequence[Line], words: Line | None, *, name: str, alt: st
     """What changes from the first turn to the last: shares of sessions, and mean words."""
     figure, axes = canvas(1, 2 if words else 1, height=2.9, ratios=(1.6, 1) if words else None)
     for position, line in enumerate(shares):
-        look = style(position)
-        interval(axes[0], line, look["color"])
-        axes[0].plot(line.x, gaps(line.y), markersize=5, linewidth=1.6, **look)
+        look, shift = style(position), 0.06 * (position - (len(shares) - 1) / 2)
+        interval(axes[0], line, look["color"], shift)
+        moved = [x + shift for x in line.x]
+        axes[0].plot(moved, gaps(line.y), markersize=5, linewidth=1.6, **look)
     ends = [
         (line.name, line.y[-1], style(position)["color"])
         for position, line in enumerate(shares)
@@ -243,26 +238,22 @@ def draw_drift(shares: Sequence[Line], words: Line | None, *, name: str, alt: st
     return finish(figure, name, alt)
 
 
-def draw_scale(panels: Sequence[Panel], *, x_label: str, log: bool, name: str, alt: str) -> Drawing:
+def draw_scale(
+    measures: Sequence[Panel], *, x_label: str, log: bool, name: str, alt: str
+) -> Drawing:
     """Measures over scale, a panel a measure: estimates with intervals, bound and baseline.
 
     A point's marker tells the decision, so that neither order nor colour is assumed.
     """
-    columns = min(3, max(len(panels), 1))
-    rows = math.ceil(max(len(panels), 1) / columns)
-    figure, axes = canvas(rows, columns, height=0.5 + 2.15 * rows)
-    for position, axis in enumerate(axes):
-        if position >= len(panels):
-            axis.set_visible(False)
-            continue
-        panel = panels[position]
+    figure, axes = panels(len(measures), height=2.15)
+    for position, (axis, panel) in enumerate(zip(axes, measures, strict=True)):
         if log:
             axis.set_xscale("log")
             axis.xaxis.set_major_formatter(lambda value, _: short(value))
             axis.xaxis.set_minor_formatter(lambda value, _: "")
         _scale_panel(axis, panel)
         title(axis, panel.name)
-        if position >= len(panels) - columns:
+        if position >= len(measures) - 3:
             axis.set_xlabel(x_label)
     return finish(figure, name, alt)
 
