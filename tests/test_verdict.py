@@ -394,6 +394,45 @@ def test_an_outcome_that_is_decided_is_the_only_one_possible():
     assert verdict.possible == (Outcome.SUCCESS,)
 
 
+def test_a_baseline_of_another_scorer_version_is_pointed_out():
+    from holdtrue.baseline import baseline_of
+
+    older = baseline_of("older", made_sessions(8, scorer="scorer-0"), "made up")
+    text = " ".join(judge(made_sessions(8), baseline=older).warnings)
+    assert "was scored by version scorer-0, these sessions by scorer-1" in text
+
+
+def test_b_asks_for_the_measures_that_a_set_has():
+    small = CriteriaSet.model_validate(
+        {
+            "schema": 1,
+            "name": "small",
+            "criteria": [
+                {"measure": "gaming_rate", "at_most": 0.1},
+                {"measure": "d9", "at_least": 0.7},
+            ],
+        }
+    )
+    assert outcome(noisy(20, gaming=0.5), criteria=(small,))[0] is Outcome.GAMING_PERSISTS
+
+
+def test_the_minimum_criteria_alone_are_never_a_success():
+    letter, verdict = outcome(made_sessions(40), criteria=(MINIMUM,))
+    assert verdict.sets[0].decision is MET
+    assert letter is Outcome.INCONCLUSIVE
+    assert "asks for the full ones" in verdict.meaning
+
+
+def test_what_an_outcome_says_of_capacity_depends_on_the_size():
+    larger = outcome(noisy(44, gaming=0.4, identity=0.35))[1]
+    assert "Capacity is not the limit." in larger.meaning
+    smaller = [replace_parameters(one, 135_000_000) for one in noisy(44, gaming=0.4, identity=0.35)]
+    verdict = outcome(smaller)[1]
+    assert verdict.outcome is Outcome.SAME_FAILURE
+    assert "Whether capacity is the limit is open" in verdict.meaning
+    assert "A larger model may hold too" in verdict.next_step
+
+
 def test_success_names_what_was_watched_but_not_shown():
     _, verdict = outcome(made_sessions(40))
     unknown = [one.measure for one in verdict.secondary if one.status is Watch.UNKNOWN]

@@ -131,7 +131,8 @@ class Baseline(StrictModel):
             events = round(figure.value * self.responses)
             low, high = exact_binomial(events, self.responses)
             found.append(
-                f"{measure}: {events} of {self.responses} leaves {100 * low:.1f} to {100 * high:.1f} % open, "
+                f"{measure}: {events} of {self.responses} leaves {100 * low:.1f} to "
+                f"{100 * high:.1f} % open, "
                 "even if the responses were independent (Clopper-Pearson, 95 %)."
             )
         return tuple(found)

@@ -166,7 +166,7 @@ def _decide(criteria: CriteriaSet, resolved: Sequence[ResolvedCriterion], plan: 
             resolved, columns, pairs, singles, blocked, strict=True
         )
     )
-    average = log_average(np.stack([against for _, against in pairs]))
+    average = log_average(np.stack([against for _, against in usable]))
     forecast = None
     if decision is Decision.UNDETERMINED and not any(blocked):
         bounds = [one.bound for one in resolved]
@@ -310,6 +310,12 @@ def _warnings(
         found += _broken_assumptions(sets)
     if baseline:
         found += [f"baseline {baseline.name}: {limit}" for limit in baseline.limits[:1]]
+        scorer = stream.first.scores.scorer if stream.first else None
+        if baseline.scorer and scorer and baseline.scorer != scorer:
+            found.append(
+                f"baseline {baseline.name} was scored by version {baseline.scorer}, these sessions "
+                f"by {scorer}: add the baseline again from its transcripts"
+            )
     return found
 
 

@@ -61,6 +61,7 @@ MINIMUM_ONLY = (
 )
 MINIMUM = "minimum"
 FAILURES_OF_SIZE = (Outcome.GAMING_PERSISTS, Outcome.SAME_FAILURE)
+BESIDE_GAMING = ("generic_ai_rate", "d9", "quality")
 NAMED = ("gaming_rate", "generic_ai_rate", "d9", "quality", "identity_coherence")
 UNMATCHED = (
     "Everything is decided, and the criteria are not met, but not in one of the patterns A to D. "
@@ -88,7 +89,8 @@ class Conclusion:
 
 @dataclass(frozen=True, slots=True)
 class _Facts:
-    """What the table asks of; None is undecided or, for a measure, not in the set."""
+    """What the table asks of: ``decisions`` by measure (undecided left out), and for every measure
+    of the set whether the baseline was fine."""
 
     decisions: Mapping[str, bool]
     fine_in_baseline: Mapping[str, bool]
@@ -149,7 +151,8 @@ def _classify(facts: _Facts, criteria: int) -> Outcome:
     if facts.fails("gaming_rate"):
         if facts.fails("generic_ai_rate") or facts.fails("identity_coherence"):
             return Outcome.SAME_FAILURE
-        if all(facts.holds(name) for name in ("generic_ai_rate", "d9", "quality")):
+        others = [name for name in BESIDE_GAMING if name in facts.fine_in_baseline]
+        if others and all(map(facts.holds, others)):
             return Outcome.GAMING_PERSISTS
         return Outcome.INCONCLUSIVE
     if facts.holds("gaming_rate") and facts.holds("generic_ai_rate"):
