@@ -15,7 +15,7 @@ from typing import Any
 from holdtrue.engines import catalog, memory
 from holdtrue.engines.base import EngineOptions
 from holdtrue.engines.config_json import Shape, read_shape
-from holdtrue.engines.gguf_header import read_header
+from holdtrue.engines.gguf_header import GgufHeader, read_header
 from holdtrue.engines.modelname import ModelName, parse_model
 from holdtrue.errors import EngineError
 
@@ -117,12 +117,12 @@ def _shape(name: ModelName) -> tuple[str, Shape] | None:
     entry = catalog.entries().get(base)
     if entry is not None:
         if entry.path is not None and entry.is_cached:
-            return "llamacpp", _gguf_shape(entry.path)
+            return "llamacpp", gguf_shape(read_header(entry.path))
         return "llamacpp", _entry_shape(entry)
     kind, separator, rest = base.partition(":")
     path = Path(rest if separator and kind in ("gguf", "hf") else base).expanduser()
     if kind == "gguf" or path.suffix == ".gguf":
-        return "llamacpp", _gguf_shape(path)
+        return "llamacpp", gguf_shape(read_header(path))
     if path.is_dir():
         return "transformers", read_shape(path)
     if kind == "hf":
@@ -133,8 +133,8 @@ def _shape(name: ModelName) -> tuple[str, Shape] | None:
     return None
 
 
-def _gguf_shape(path: Path) -> Shape:
-    header = read_header(path)
+def gguf_shape(header: GgufHeader) -> Shape:
+    """The shape that a GGUF header tells."""
     return Shape(
         architecture=header.architecture,
         parameters_total=header.parameters_total,

@@ -23,6 +23,7 @@ from holdtrue import __version__
 from holdtrue.engines import catalog, memory
 from holdtrue.engines.base import Engine, EngineFacts, EngineOptions, Reply
 from holdtrue.engines.checks import check_messages
+from holdtrue.engines.estimate import gguf_shape, judge
 from holdtrue.engines.fetch import fetch
 from holdtrue.engines.filehash import sha256_of
 from holdtrue.engines.gguf_header import GgufHeader, read_header
@@ -227,6 +228,8 @@ class LlamaCppEngine(Engine):
                 available=memory.available(),
                 on_accelerator=accelerated,
             )
+            if not accelerated:
+                _check_fits(self.model, header, options, layout)
             servers = [
                 NativeServer(
                     path,
@@ -289,6 +292,20 @@ def _check_speaks(header: GgufHeader) -> None:
         )
 
 
+def _check_fits(model: str, header: GgufHeader, options: EngineOptions, layout: Layout) -> None:
+    """Raises EngineError for a model that would not fit into the memory that is free."""
+    guess = judge(
+        model, "llamacpp", gguf_shape(header), options, context=layout.context, lanes=layout.lanes
+    )
+    if guess.fits is False:
+        raise EngineError(
+            f"the model needs about {(guess.memory_bytes or 0) / 1e9:.1f} GB of memory, "
+            f"{guess.available_bytes / 1e9:.1f} GB are free",
+            where=str(header.path),
+            remedy="What would fit: " + "; ".join(guess.advice) if guess.advice else None,
+        )
+
+
 def _hash_of(header: GgufHeader) -> str:
     """sha256 of the file; of the shards' hashes, one a line, where there are several."""
     if not header.shards:
@@ -300,7 +317,13 @@ def _hash_of(header: GgufHeader) -> str:
 
 
 def _lane_for(messages: Sequence[Message], lanes: Sequence[_Lane]) -> _Lane:
-    """The free lane that holds this conversation, else the one that has been idle the longest."""
+    """The free lane that holds this conversation, or else began alike, or else idled longest.
+
+    A session asks for its next turn as soon as it has the last, so its lane is taken again before
+    another session looks for one: no lane of a conversation that goes on is free here.
+    """
     free = [lane for lane in lanes if not lane.busy]
-    held = (lane for lane in free if lane.holds(messages))
-    return next(held, None) or min(free, key=lambda lane: lane.used)
+    opening = tuple(messages[:1])
+    return min(
+        free, key=lambda lane: (not lane.holds(messages), lane.opening != opening, lane.used)
+    )

@@ -49,7 +49,7 @@ def open_engine(model: str, options: EngineOptions | None = None) -> Engine:
             )
         opened = replace(opened, adapter=Path(name.adapter).expanduser())
         name = ModelName(name.base, name.ablation)
-    name = catalog.resolve(name)
+    name = _named_path(catalog.resolve(name))
     engine = _engine_for(name, opened.adapter)
     if engine is None:
         known = [*catalog.names(), *(f"{prefix}:…" for prefix in PREFIXES)]
@@ -70,8 +70,6 @@ def _engine_for(name: ModelName, adapter: Path | None) -> str | None:
     if separator:
         engine = PREFIXES.get(prefix) or (prefix if prefix in engines() else None)
     engine = engine or catalog.engine_of(name.base)
-    if engine is None and (kind := _kind_of_path(Path(name.base).expanduser())):
-        engine = PREFIXES[kind]
     if engine == "llamacpp" and adapter is not None and adapter.suffix != ".gguf":
         return "transformers"
     return engine
@@ -106,9 +104,25 @@ def _load(name: str) -> type[Engine]:
     return cast("type[Engine]", point.load())
 
 
-def _kind_of_path(path: Path) -> str | None:
+def _named_path(name: ModelName) -> ModelName:
+    """A bare path with the prefix of what it holds; other names as they are.
+
+    Raises EngineError for a folder that holds no model.
+    """
+    from holdtrue.engines import catalog
+
+    prefix, separator, _rest = name.base.partition(":")
+    if catalog.engine_of(name.base) or (separator and prefix in {*PREFIXES, *engines()}):
+        return name
+    path = Path(name.base).expanduser()
     if path.suffix == ".gguf":
-        return "gguf"
+        return ModelName(f"gguf:{name.base}", name.ablation, name.adapter)
+    if not path.is_dir():
+        return name
     if (path / "config.json").is_file():
-        return "hf"
-    return None
+        return ModelName(f"hf:{name.base}", name.ablation, name.adapter)
+    raise EngineError(
+        "this folder holds no config.json",
+        where=str(path),
+        remedy="Give a Hugging Face model folder, or the .gguf file itself.",
+    )
