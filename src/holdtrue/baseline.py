@@ -16,7 +16,8 @@ from typing import Annotated, Any, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from holdtrue.errors import ConfigError, nearest
+from holdtrue.criteria import Measure
+from holdtrue.errors import ConfigError
 from holdtrue.files import write_atomic
 from holdtrue.persona import Line, Name
 from holdtrue.scoring.measures import RATES, SESSION_MEASURES, ScoredSession
@@ -43,7 +44,7 @@ class Figure(StrictModel):
     because the transcripts do not give it.
     """
 
-    measure: Name
+    measure: Measure
     value: Annotated[float, Field(allow_inf_nan=False)]
     low: float | None = None
     high: float | None = None
@@ -55,9 +56,6 @@ class Figure(StrictModel):
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
-        if self.measure not in SESSION_MEASURES:
-            hint = nearest(self.measure, SESSION_MEASURES)
-            raise ValueError(f"unknown measure {self.measure!r}. {hint}")
         if self.value < 0 or (self.measure != "mean_words" and self.value > 1):
             raise ValueError(f"{self.measure} cannot be {self.value:g}")
         return self

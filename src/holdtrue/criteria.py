@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from holdtrue.errors import ConfigError, nearest
 from holdtrue.persona import Line, Name
@@ -26,19 +26,26 @@ RELATIVE = re.compile(r"baseline(?:\s*([+-])\s*(\d+(?:\.\d+)?|\.\d+))?")
 UNBOUNDED = frozenset({"mean_words"})
 
 
+def known_measure(name: str) -> str:
+    """``name`` if it is a measure of a session. Raises ValueError offering the nearest."""
+    if name not in SESSION_MEASURES:
+        raise ValueError(f"unknown measure {name!r}. {nearest(name, SESSION_MEASURES)}")
+    return name
+
+
+Measure = Annotated[Name, AfterValidator(known_measure)]
+
+
 class _Limited(StrictModel):
     """A measure with ``at_most`` or ``at_least``: a number, or "baseline + 0.05"."""
 
-    measure: Name
+    measure: Measure
     at_most: Limit | None = None
     at_least: Limit | None = None
     note: Line | None = None
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
-        if self.measure not in SESSION_MEASURES:
-            hint = nearest(self.measure, SESSION_MEASURES)
-            raise ValueError(f"unknown measure {self.measure!r}. {hint}")
         for limit in (self.at_most, self.at_least):
             if isinstance(limit, str) and not RELATIVE.fullmatch(limit):
                 raise ValueError(
