@@ -6,35 +6,55 @@ languages they still tell self-reference by name and truncation. They never call
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from holdtrue.scoring import confabulation, generic, lecture, partnership, selfref, truncation
 from holdtrue.scoring.measures import FINDING_NAMES, ResponseFindings
 from holdtrue.scoring.naming import Names, names_of
-from holdtrue.scoring.text import Text
+from holdtrue.scoring.text import Text, words_of
 from holdtrue.transcript import Transcript, Turn
 
 FINDINGS_VERSION = "1"
 """Changes with every change of what a detector says; part of the scorer's version."""
-MIN_RECURRENCE = 2  # replies with an opener, if they are most of the conversation
+MIN_OPENERS = 2  # replies with an opener that make it a formula, if they are most
+MIN_NAMED = 3  # replies with the name in any part, likewise
 
 
 def find(transcript: Transcript) -> tuple[ResponseFindings, ...]:
     """Findings of every turn, in order; ``index`` counts the turns from 1."""
+    replies = _replies(transcript)
+    conversation = _Conversation.of(replies)
+    conversation.known.update(_memory(transcript))
+    found = []
+    for index, (turn, reply) in enumerate(zip(transcript.turns, replies, strict=True), start=1):
+        conversation.known.update(reply.prompt.words)
+        found.append(_read(index, turn, reply, conversation))
+    return tuple(found)
+
+
+def _memory(transcript: Transcript) -> set[str]:
+    """The words that the persona was given about itself and its past."""
+    persona = transcript.persona
+    given = [
+        persona.expansion,
+        persona.nature,
+        persona.memory,
+        persona.relationship.description,
+        *persona.voice.vocabulary,
+        *persona.voice.examples,
+        transcript.system,
+        transcript.summary,
+        *transcript.exemplars,
+    ]
+    return words_of(" ".join(part for part in given if part))
+
+
+def _replies(transcript: Transcript) -> list[_Reply]:
     turns = transcript.turns
     names = names_of(
         transcript.persona, [turn.prompt for turn in turns], [turn.response for turn in turns]
     )
-    replies = [_Reply.of(turn, names) for turn in turns]
-    formal = sum(selfref.is_formal(reply.placed) for reply in replies)
-    recurs = formal if formal >= MIN_RECURRENCE and 2 * formal > len(replies) else 0
-    context: set[str] = set()
-    found = []
-    for index, (turn, reply) in enumerate(zip(turns, replies, strict=True), start=1):
-        context.update(reply.prompt.words)
-        found.append(_read(index, turn, reply, context, recurs))
-        context.update(reply.text.words)
-    return tuple(found)
+    return [_Reply.of(turn, names) for turn in turns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +73,62 @@ class _Reply:
         return cls(Text(turn.prompt), text, placed)
 
 
-def _read(
-    index: int, turn: Turn, reply: _Reply, context: set[str], recurs: int
-) -> ResponseFindings:
+@dataclass(slots=True)
+class _Conversation:
+    """What one reply is judged against: the whole conversation, and what was said before it.
+
+    ``openers`` counts the replies that open with the name, 0 unless they are most of them;
+    ``named`` likewise those that name the persona at all; ``related`` those with a noun of
+    relation.
+    """
+
+    size: int
+    openers: int
+    named: int
+    related: int
+    known: set[str] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, replies: list[_Reply]) -> _Conversation:
+        size = len(replies)
+        openers = sum(selfref.is_formal(reply.placed) for reply in replies)
+        named = sum(bool(reply.placed) for reply in replies)
+        related = sum(partnership.speaks_of_relation(reply.text) for reply in replies)
+        return cls(
+            size,
+            openers if openers >= MIN_OPENERS and 2 * openers > size else 0,
+            named if named >= MIN_NAMED and 2 * named > size else 0,
+            related,
+        )
+
+    def recurrence(self, text: Text) -> float:
+        """Share (0 to 1) of the other replies with a noun of relation."""
+        others = self.related - partnership.speaks_of_relation(text)
+        return others / (self.size - 1) if self.size > 1 else 0.0
+
+
+def _read(index: int, turn: Turn, reply: _Reply, conversation: _Conversation) -> ResponseFindings:
     words = len(turn.response.split())
     if not words:
-        return ResponseFindings(
-            index, words, unscored=dict.fromkeys(FINDING_NAMES, "empty response")
-        )
+        reason = "empty response"
+        return ResponseFindings(index, words, unscored=dict.fromkeys(FINDING_NAMES, reason))
     text = reply.text
-    naming, naming_spans = selfref.judge(text, reply.placed, reply.prompt.folded, recurs=recurs)
+    naming, naming_spans = selfref.judge(
+        text,
+        reply.placed,
+        reply.prompt.folded,
+        openers=conversation.openers,
+        named=conversation.named,
+    )
     generic_ai, generic_spans = generic.judge(text)
     lectures, lecture_spans = lecture.judge(text)
     truncated, truncated_spans = truncation.judge(text, turn.stop_reason)
-    shared, shared_spans = partnership.judge(text)
-    confabulated, confabulated_spans = confabulation.judge(text, context)
+    shared, shared_spans = partnership.judge(
+        text, partnership.Setting(reply.prompt, conversation.recurrence(text))
+    )
+    setting = confabulation.Setting(conversation.known, generic_ai)
+    claims = confabulation.claims(text, setting)
+    confabulated, confabulated_spans = confabulation.judge(claims, setting)
     return ResponseFindings(
         index,
         words,

@@ -19,6 +19,7 @@ from holdtrue.scoring.lexicon import (
     NEGATION,
     PAST,
     PRODUCT,
+    SELF,
     SOURCE,
     SPECIFIC,
     STATE,
@@ -56,6 +57,7 @@ _CLAIM = re.compile(
     rf" (?:(?:just|only|simply|merely|really|actually|basically|essentially|nothing more than|"
     rf"nothing but) )*(?:an?|your|the) {_BEFORE_HEAD}{_STRONG}\b"
 )
+_MODEST = re.compile(r"(?:program|algorithm|piece of software)$")
 _WEAK_CLAIM = re.compile(
     rf"\b(?:as|being|i am|i'm|i was) (?:(?:just|only|simply|merely) )*(?:an?|your) "
     rf"{_BEFORE_HEAD}{_WEAK}{_MADE_TO}"
@@ -111,6 +113,9 @@ _AS_A_RULE = re.compile(
     r"beings?))|ability to|capacity (?:to|for)|capable|access to|personal(?:ly)?|previous|prior|consciousness|"
     r"sentience|retain|as an? (?:ai|artificial intelligence|machine|computer|robot|bot)|as an? \ue000)"
 )
+_NO_TIES = re.compile(
+    r"\bi (?:have|hold|keep|possess|form|carry|feel|retain) no [\w ]{1,40}?,? (?:and|or|nor) (?:no|any) "
+)
 _FRESH = re.compile(
     r"\b(?:(?:each|every) (?:\w+ )?(?:question|conversation|session|chat|message|exchange|request|time|"
     r"prompt|interaction)[\w ]{0,16}\b(?:fresh|anew|scratch|zero|independent\w*|separate\w*|isolat\w+|"
@@ -146,6 +151,7 @@ _I_SAY = re.compile(
 )
 
 # What counts only beside other evidence, and how much of it at most.
+_IS_MODEL = "calls itself a model or program"
 _NOBODY = "says that nothing and nobody is there"
 _MADE = "explains itself as the making of text"
 _DATA = "explains itself by data and statistics"
@@ -172,8 +178,11 @@ def judge(text: Text) -> tuple[bool, list[Span]]:
         if sentence.kinds & (_RELEVANT | NEGATION):
             _weigh(text, sentence, found, asides)
     reasons = {aside.reason for aside in asides}
-    if not found and not (_NOBODY in reasons and reasons & {_MADE, _DATA}):
+    explains = len(reasons & {_MADE, _DATA, _TOOLS}) > 1
+    if not found and not (explains and _NOBODY in reasons):
         return False, []
+    if not explains:
+        asides = [aside for aside in asides if aside.reason != _NOBODY]
     total = sum(evidence.weight for evidence in found)
     if total < THRESHOLD:
         if (offer := _offer(text)) is not None:
@@ -199,6 +208,8 @@ def _weigh(text: Text, sentence: Sentence, found: list[_Evidence], asides: list[
         before = sentence.text[max(0, match.start() - 60) : match.start()]
         if _NOT_CLAIM.search(before) or (_REPORTED.search(before) and not _I_SAY.search(before)):
             return False
+        if reason == _IS_MODEL and weight < 2 and _MODEST.search(match[0]):
+            weight = 1.0  # a program may say so honestly; few but the collapsed say "model"
         start, end = sentence.start + match.start(), sentence.start + match.end()
         into.append(_Evidence(weight, start, end, reason))
         return True
@@ -207,7 +218,7 @@ def _weigh(text: Text, sentence: Sentence, found: list[_Evidence], asides: list[
         bare = 2.0 if text.generic_share >= GENERIC_ENOUGH else 1.5
         _ = (
             add(found, _OPENER, 2.0, "speaks as a generic AI")
-            or add(found, _CLAIM, bare, "calls itself a model or program")
+            or add(found, _CLAIM, bare, _IS_MODEL)
             or add(found, _WEAK_CLAIM, 2.0, "calls itself a machine made for general help")
             or add(found, _YOUR_ASSISTANT, 1.5, "calls itself your assistant")
             or add(asides, _TOOL, 0.5, _TOOLS)
@@ -222,12 +233,14 @@ def _weigh(text: Text, sentence: Sentence, found: list[_Evidence], asides: list[
         if denial and _STATE.search(sentence.text, denial.end()):
             rule = 2.0 if _AS_A_RULE.search(sentence.text) else 1.0
             denied = add(found, _DENIAL, rule, "denies memory, feeling or history as a rule")
+    if kinds & NEGATION and kinds & SELF and not denied:
+        denied = add(found, _NO_TIES, 1.0, "denies any tie")
     if kinds & NEGATION and not denied:
         add(asides, _EMPTY, 0.75, _NOBODY)
     if kinds & (PAST | STATE | PRODUCT):
         add(found, _FRESH, 1.0, "says that nothing lasts between conversations")
     add(found, _ANYONE, 0.75, "speaks to whoever asks")
-    if kinds & PRODUCT and kinds & MAKE:
+    if kinds & MAKE and kinds & (PRODUCT | SOURCE):
         whole = (sentence.start, sentence.end)
         asides.append(_Evidence(0.75, *whole, _MADE))
     if kinds & SOURCE and kinds & (PRODUCT | MACHINE):

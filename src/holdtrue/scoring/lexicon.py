@@ -32,6 +32,7 @@ LIFE = 1 << 17
 ABSTRACT = 1 << 18
 PRODUCT = 1 << 19
 MAKE = 1 << 20
+RELATING = 1 << 21
 
 _CLASSES = {
     "self": SELF,
@@ -41,6 +42,7 @@ _CLASSES = {
     "generic": GENERIC,
     "specific": SPECIFIC,
     "relation": RELATION,
+    "relating": RELATING,
     "stock": STOCK,
     "collective": COLLECTIVE,
     "machine": MACHINE,

@@ -17,13 +17,52 @@ from holdtrue.persona import Persona
 _HYPHEN = r"[-\u2010\u2011]"
 _VARIANT = rf"(?:{_HYPHEN}[A-Z]\w*|\s[\"“'‘(][A-Z][\w ]{{0,30}},?[\"”'’)])?"
 _DESCRIPTION = re.compile(r",\s+(?:an?|the|your|our|one)\s|\s[-–—]\s|[;:(]")
-_GIVEN = re.compile(r"\b[Yy]ou(?: are|'re|’re| -| –| —) ([A-Z][\w-]{1,30})(?![\w'’])")
+_GIVEN = re.compile(
+    r"\b[Yy]ou(?: are|'re|’re| -| –| —) (?:([A-Z][\w-]{1,30})(?![\w'’])|([a-z][\w-]{1,30}), "
+    r"(?:running|an? |the |one of|our |my ))"
+)
 _OPENING = re.compile(r"\s*[\"*_]*[Aa]s ([A-Za-z][\w-]{1,30}),\s")
 _NOT_NAMES = frozenset(
-    """always usual such ever before promised mentioned requested expected discussed noted described
-    stated above well far follows planned agreed asked instructed ordered suggested explained said
-    intended predicted needed desired previously earlier yet of today tomorrow humans people
-    individuals""".split()
+    [
+        "always",
+        "usual",
+        "such",
+        "ever",
+        "before",
+        "promised",
+        "mentioned",
+        "requested",
+        "expected",
+        "discussed",
+        "noted",
+        "described",
+        "stated",
+        "above",
+        "well",
+        "far",
+        "follows",
+        "planned",
+        "agreed",
+        "asked",
+        "instructed",
+        "ordered",
+        "suggested",
+        "explained",
+        "said",
+        "intended",
+        "predicted",
+        "needed",
+        "desired",
+        "previously",
+        "earlier",
+        "yet",
+        "of",
+        "today",
+        "tomorrow",
+        "humans",
+        "people",
+        "individuals",
+    ]
 )
 MIN_OPENINGS = 2
 
@@ -85,17 +124,26 @@ def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str])
     Besides its own they are those that the partner gives it ("You are NAME-Three", "you are
     Three") and those that at least two replies open with ("As three, …").
     """
-    given = [match[1] for prompt in prompts if "ou" in prompt for match in _GIVEN.finditer(prompt)]
-    names = list(persona.names)
-    for variant in given:
-        for name in persona.names:
-            if variant.startswith(name) and variant[len(name) : len(name) + 1] == "-":
-                names.append(variant[len(name) + 1 :])
+    names = [*persona.names, *_given(persona, prompts)]
     found = _compile(tuple(names), persona.expansion)
     openings = _openings(responses)
     if not openings:
         return found
     return Names(found.exact, found.other_case, found.expansion, found.common, openings)
+
+
+def _given(persona: Persona, prompts: Iterable[str]) -> list[str]:
+    """The names that the partner gives the persona besides its own."""
+    given: list[str] = []
+    for prompt in prompts:
+        for match in _GIVEN.finditer(prompt):
+            variant = match[1] or match[2]
+            for name in persona.names:
+                if variant.startswith(name):
+                    variant = variant[len(name) :].lstrip("-")
+            if len(variant) > 1 and variant.lower() not in _NOT_NAMES:
+                given.append(variant)
+    return given
 
 
 def _openings(responses: Iterable[str]) -> frozenset[str]:

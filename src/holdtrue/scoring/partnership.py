@@ -1,54 +1,132 @@
 """Partnership: language about the shared relationship, as it lives or as stock phrases.
 
-Stock words (partnership, collaboration, journey, …) are counted against what the response says
-specifically of the two: "you" and "I" doing things to and for each other.
+Two linear scores over counted features (docs/findings.md lists them): is the relationship with the
+partner spoken of, and if so, in stock phrases. Talk of a collective, of siblings or of mankind is
+not partnership. It does not judge whether what is said of the relationship is true.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
+from dataclasses import dataclass
 
-from holdtrue.scoring.measures import Naming, Span
-from holdtrue.scoring.lexicon import RELATION, STOCK, WE, YOU
-from holdtrue.scoring.text import Text
-
-_STOCK = re.compile(
-    r"\b(?:partnerships?|collaborat\w+|relationships?|(?:our|shared|continued|meaningful) journey|"
-    r"shared (?:\w+ )?(?:goals?|journey|understanding|experience|growth|learning|commitment|"
-    r"objectives|wisdom|vision)|mutual\w*|synerg\w+|co-?creat\w+|together|teamwork|bond|"
-    r"our (?:ongoing |continued |future )?(?:interactions?|sessions?|conversations?|discussions?|"
-    r"communication|dialogue)|as a team|as partners|working together|work together)\b"
+from holdtrue.scoring.lexicon import (
+    COLLECTIVE,
+    RELATING,
+    RELATION,
+    SELF,
+    STOCK,
+    WE,
+    YOU,
 )
-_WE = re.compile(r"\b(?:we|we've|we're|we'd|we'll|us|our|ours|ourselves)\b")
+from holdtrue.scoring.measures import Naming, Span
+from holdtrue.scoring.text import Sentence, Text
+from holdtrue.scoring.weights import linear
+
+MIN_ITEMS = 2
+MIN_STUFFED = 2  # nouns of relation
+THICK = 0.12  # share of words of relation from which they are stuffed, whatever else is said
 _BETWEEN = re.compile(
     r"\b(?:you and i|you and me|me and you|between (?:us|the two of us|you and me)|(?:both|neither|"
-    r"either|each|two) of us|the two of us|with you|we both|for each other|each other)\b"
+    r"either|each|two) of us|the two of us|we both|for each other|each other)\b"
 )
 _RECIPROCAL = re.compile(
     r"\byou(?:'ve|'d|'re|'ll)? \w+[^.!?]{0,80}\b(?:and|but|while|so|then) i\b|\bi(?:'ve|'d|'ll|'m)? "
     r"\w+[^.!?]{0,80}\b(?:and|but|while|so|then) you\b"
 )
+_OURS = re.compile(
+    r"\bour (?:[\w-]+ ){0,2}(?:communication|conversations?|sessions?|interactions?|discussions?|"
+    r"exchanges?|dialogue|history|work|collaborat\w+|partnership|relationships?|journey|time|shared|"
+    r"connection)\b"
+)
+_SHOWN = re.compile(
+    r"\b(?:our (?:[\w-]+ )?[\w-]+|partnerships?|collaborat\w+|relationships?|synerg\w+|co-?creat\w+|"
+    r"mutual|shared [\w-]+|together|you and i|between us|neither of us|each other|we|us|we've|we're)\b"
+)
 
 
-def judge(text: Text) -> tuple[Naming, list[Span]]:
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What the judgement takes from the conversation.
+
+    ``recurrence`` is the share (0 to 1) of the other replies with a noun of relation.
+    """
+
+    prompt: Text
+    recurrence: float
+
+
+def features(text: Text, setting: Setting) -> dict[str, float]:
+    """The features of the two scores, by name; counts are capped, shares lie in [0, 1]."""
+    kept = [sentence for sentence in text.sentences if not _is_of_others(sentence)]
+    counts = Counter([mark for sentence in kept for mark in sentence.marks])
+    close = [sentence for sentence in kept if sentence.kinds & (WE | YOU)]
+    nouns = _count(counts, RELATION)
+    ours = sum(len(_OURS.findall(item.text)) for item in close if item.kinds & WE)
+    return {
+        "relation": min(nouns, 3),
+        "relation_any": float(nouns > 0),
+        "relating": min(_count(counts, RELATING), 2),
+        "stock": min(sum(1 for item in close for mark in item.marks if mark & STOCK), 4),
+        "we": float(any(item.kinds & WE for item in kept)),
+        "ours": min(ours, 2),
+        "pair": min(_pairs(kept), 2),
+        "you": min(text.count(YOU), 4),
+        "prompt_we": float(bool(setting.prompt.kinds & WE)),
+        "list": float(len(text.items) >= MIN_ITEMS),
+        "generic": text.generic_share,
+        "recurrence": setting.recurrence,
+    }
+
+
+def _is_of_others(sentence: Sentence) -> bool:
+    """Whether a sentence speaks of a collective and not of the partner."""
+    return bool(sentence.kinds & COLLECTIVE) and not sentence.kinds & YOU
+
+
+def _count(counts: Counter[int], kind: int) -> int:
+    return sum(number for marks, number in counts.items() if marks & kind)
+
+
+def _pairs(sentences: list[Sentence]) -> int:
+    """How often "you" and "I" do something to or for each other."""
+    found = 0
+    for sentence in sentences:
+        if sentence.kinds & (WE | YOU | SELF):
+            found += len(_BETWEEN.findall(sentence.text))
+        if sentence.kinds & YOU and sentence.kinds & SELF:
+            found += len(_RECIPROCAL.findall(sentence.text))
+    return found
+
+
+def judge(text: Text, setting: Setting) -> tuple[Naming, list[Span]]:
     """Partnership language of one response, with the spans it rests on."""
-    if not text.kinds & (WE | YOU | RELATION | STOCK):
+    if not text.kinds & (WE | YOU | RELATION | RELATING):
         return Naming.NONE, []
-    stock = [match.span() for match in _STOCK.finditer(text.masked)]
-    ours = [match.span() for match in _WE.finditer(text.masked)]
-    pair = [match.span() for match in _BETWEEN.finditer(text.masked)]
-    pair += [match.span() for match in _RECIPROCAL.finditer(text.masked)]
-    if len(stock) >= 2 and (ours or pair):
-        return Naming.MECHANICAL, [
-            Span("partnership", start, end, f"one of {len(stock)} stock phrases")
-            for start, end in stock
-        ]
-    if pair and (ours or len(pair) > 1) and text.generic_share < 0.12:
-        return Naming.NATURAL, [
-            Span("partnership", start, end, "says what the two do") for start, end in pair
-        ]
-    if len(ours) >= 2 and stock and text.generic_share < 0.2:
-        return Naming.NATURAL, [
-            Span("partnership", start, end, "speaks of the two") for start, end in ours
-        ]
-    return Naming.NONE, []
+    values = features(text, setting)
+    if is_elsewhere(text, setting, values) or linear("partnership").score(values) <= 0:
+        return Naming.NONE, []
+    thick = text.count(RELATION | RELATING | STOCK) >= THICK * text.size
+    stuffed = thick and text.count(RELATION | RELATING) >= MIN_STUFFED
+    stock = stuffed or linear("stock_partnership").score(values) > 0
+    reason = "stock phrases of partnership" if stock else "speaks of what the two share or do"
+    spans = [
+        Span("partnership", *match.span(), reason) for match in _SHOWN.finditer(text.masked)
+    ] or [Span("partnership", text.sentences[0].start, text.sentences[0].end, reason)]
+    return (Naming.MECHANICAL if stock else Naming.NATURAL), spans
+
+
+def is_elsewhere(text: Text, setting: Setting, values: dict[str, float]) -> bool:
+    """Whether "we" is a collective that was asked about, or everybody."""
+    if text.kinds & YOU:
+        return False
+    if setting.prompt.kinds & COLLECTIVE:
+        return True
+    everybody = not text.kinds & SELF and not setting.prompt.kinds & WE
+    return everybody and not values["relation_any"] and not values["ours"]
+
+
+def speaks_of_relation(text: Text) -> bool:
+    """Whether a reply holds a noun of relation, for the recurrence in the others."""
+    return bool(text.kinds & RELATION) and not text.thinks_aloud

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from holdtrue.scoring.lexicon import SELF
+from holdtrue.scoring.lexicon import SELF, WE
 from holdtrue.scoring.measures import Naming, Span
 from holdtrue.scoring.naming import Mention
 from holdtrue.scoring.text import Sentence, Text
@@ -54,6 +54,7 @@ _COPULA = re.compile(
     r"(?: \w+)?[ ,\"'(*_]*$"
 )
 _SELF_COPULA = re.compile(r"(?:\bi(?:'m| am)|\bmy name(?:'s| is)|\bcall me)[ ,\"'(*_]*$")
+_ONE_OF = re.compile(r"\b(?:i'm|i am)\b[^.!?\n]{0,40}[ ,]an? [\"'(*_]*$")
 _SAY_NAME = re.compile(
     r"\b(?:says?|said|saying|writes?|wrote|written|put|puts|read|reads|sign|signs|signed|shouts?|"
     r"shouted|answers? to|answered to|down as|then|and then)[ ,:\"'(*_]*$"
@@ -63,10 +64,11 @@ _ADDRESS = re.compile(
     r"[ ,]*(?:again |back )?[ ,]*$"
 )
 _DETERMINER = re.compile(
-    r"\b(?:an?|the|this|that|these|those|each|every|all|both|several|other|another|any|some|no|"
+    r"\b(?:an?|the|this|these|those|each|every|all|both|several|other|another|any|some|no|"
     r"your|our|his|her|their|of)[ \"'(*_]*$"
 )
-_WHOSE = re.compile(r"\b(?:how|what|where|when|if|whether|by|of|run|running|that)[ \"'(*_]*$")
+_WHOSE = re.compile(r"\b(?:how|what|where|when|if|whether|by|of|run|running)[ \"'(*_]*$")
+_AS_TOPIC = re.compile(r"\b(?:how|what|of|run|running)[ \"'(*_]*$")
 _TITLE = re.compile(
     r"\b(?:captain|capt\.?|mr\.?|mrs\.?|ms\.?|miss|dr\.?|doctor|professor|prof\.?|aunt|uncle|"
     r"cousin|sister|brother|mother|friend|colleague|neighbou?r|wife|husband|daughter|son|nurse|"
@@ -105,7 +107,7 @@ def place(text: Text, mentions: Sequence[Mention], *, common: bool) -> list[Plac
 
     ``common``: the name is not all capitals and may begin a sentence as an ordinary word.
     """
-    speaks = bool(text.kinds & SELF)
+    speaks = bool(text.kinds & (SELF | WE)) or text.thinks_aloud
     found: list[Placed] = []
     end, part = -WINDOW, Part.OTHER
     for mention in mentions:
@@ -130,6 +132,8 @@ def _part(text: Text, mention: Mention, *, speaks: bool, common: bool) -> Part:
         return Part.OPENER if mention.start - sentence.start <= 24 else Part.ROLE
     if _in_title(text, mention):
         return Part.OTHER
+    if _ONE_OF.search(before):
+        return Part.COPULA
     if _HERE.match(after) or (_COPULA.search(before) and not _NOUN.match(after)):
         somebody_else = common and _SIBLING_AFTER.match(after)
         return Part.OTHER if somebody_else and not _SELF_COPULA.search(before) else Part.COPULA
@@ -160,13 +164,13 @@ def _bare_part(
         return Part.OTHER
     verb = _VERB.match(after) or (_OBJECT if common else _ANY_VERB).match(after)
     clause = begins or before.rstrip().endswith((",", ";", ":", "-", "—"))
-    if verb and not _COMPOUND.match(after) and (clause or not _WHOSE.search(before)):
-        if clause or _VERB.match(after):
-            return Part.SUBJECT
-    if common and begins:
-        return Part.OTHER
-    if _VERB.match(after) and before.rstrip().endswith("that"):
+    embedded = _VERB.match(after) and not _WHOSE.search(before)
+    if verb and not _COMPOUND.match(after) and (clause or embedded):
         return Part.SUBJECT
+    if (common and begins) or (_WHOSE.search(before) and not text.kinds & SELF):
+        return Part.OTHER
+    if _AS_TOPIC.search(before):
+        return Part.OTHER
     if _DETERMINER.search(before):
         return Part.OTHER
     return Part.MENTION if speaks else Part.OTHER
@@ -188,16 +192,16 @@ def is_formal(placed: Sequence[Placed]) -> bool:
 
 
 def judge(
-    text: Text, placed: Sequence[Placed], prompt: str, *, recurs: int
+    text: Text, placed: Sequence[Placed], prompt: str, *, openers: int, named: int
 ) -> tuple[Naming, list[Span]]:
     """Self-reference of one response, with the spans it rests on.
 
-    ``prompt`` is folded; ``recurs`` is the number of replies of the conversation with an opener
-    where those are most of it, else 0.
+    ``prompt`` is folded; ``openers`` is the number of replies of the conversation that open with
+    the name, ``named`` of those that name the persona at all, each 0 unless they are most of it.
     """
     if not placed:
         return Naming.NONE, []
-    reason = _formula(text, placed, prompt, recurs)
+    reason = _formula(text, placed, prompt, openers, named)
     value = Naming.MECHANICAL if reason else Naming.NATURAL
     shown = reason or f"named once ({placed[0].part.value}), where the sentence has a use for it"
     spans = [
@@ -206,21 +210,27 @@ def judge(
     return value, spans
 
 
-def _formula(text: Text, placed: Sequence[Placed], prompt: str, recurs: int) -> str | None:
+def _formula(
+    text: Text, placed: Sequence[Placed], prompt: str, openers: int, named: int
+) -> str | None:
     """Why the naming is a formula; None when it is what a speaker would say."""
+    if text.thinks_aloud:
+        return "the name is part of a role in leaked reasoning"
     asked = _ASKED_WHO.search(prompt) is not None
     if not asked and any(naming.mention.expansion for naming in placed):
         return "the expansion is spelled out although nobody asked"
-    named = sum(not naming.mention.expansion for naming in placed)
-    if named >= 3 or (named == 2 and not asked):
-        return f"the name is repeated ({named} times)"
+    times = sum(not naming.mention.expansion for naming in placed)
+    if times >= 3 or (times == 2 and not asked):
+        return f"the name is repeated ({times} times)"
+    if named:
+        return f"the name comes in {named} replies, most of the conversation"
     parts = {naming.part for naming in placed}
     generic = text.generic_share
     if Part.LABEL in parts:
         return "the name stands before the reply as a label"
     if Part.OPENER in parts:
-        if recurs:
-            return f"an opener in {recurs} replies, most of the conversation"
+        if openers:
+            return f"an opener in {openers} replies, most of the conversation"
         first = placed[0].mention.start < text.sentences[min(1, len(text.sentences) - 1)].end
         if generic >= (OPENER_FILLER if first else LATER_FILLER):
             return "an opener in front of what any assistant would say"

@@ -141,6 +141,11 @@ class Text:
         at = bisect_right(self.quotations, (position, -1)) - 1
         return at >= 0 and self.quotations[at][0] < position < self.quotations[at][1]
 
+    @property
+    def thinks_aloud(self) -> bool:
+        """Whether the response is reasoning that leaked: a thinking block that never ends."""
+        return "<think>" in self.folded and "</think>" not in self.folded
+
     @cached_property
     def items(self) -> tuple[int, ...]:
         """Where each line begins that is an item of a bulleted or numbered list."""
@@ -152,6 +157,11 @@ class Text:
     def headings(self) -> int:
         """Lines that are Markdown headings."""
         return len(_HEADING.findall(self.raw)) if "\n" in self.raw else 0
+
+
+def words_of(text: str) -> set[str]:
+    """The different words of a text, folded."""
+    return set(_WORD.findall(fold(text)))
 
 
 def _add(found: list[Sentence], masked: str, start: int, end: int) -> None:
@@ -177,6 +187,7 @@ def _is_abbreviation(masked: str, stop: int) -> bool:
     word = window.split()[-1]
     begin = stop - len(word)
     if word.isdigit():
-        return begin == 0 or masked[begin - 1] == "\n"
+        line = masked.rfind("\n", max(0, begin - 12), begin) + 1
+        return (line > 0 or begin < 12) and not masked[line:begin].strip()
     word = word.lstrip("(\"'")
     return word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i")

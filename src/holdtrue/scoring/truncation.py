@@ -22,6 +22,11 @@ _DANGLING = frozenset(
         *("of", "from", "into", "between", "such", "including", "which", "whose", "very", "as"),
     ]
 )
+_DANGLING_LINE = re.compile(
+    r"\b(?:to|with|for|by|at|in|on|is|are|was|were|that|who|where|when|about|has|have|can|will|not|"
+    r"(?:the|an?|my|your|its|their|this) (?:old|new|main|small|large|big|little|long|short|great|good|"
+    r"entire|own|various|several|upper|lower|inner|outer))$"
+)
 _IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s")
 _WORD_AT_END = re.compile(r"[\w'-]+$")
 _SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+$")
@@ -88,7 +93,8 @@ def _unfinished(text: Text, body: str) -> str | None:
     ]
     alike = [mark for mark in alike if mark != ":"]
     open_ended = sum(mark not in _TERMINAL for mark in alike)
-    if open_ended and 2 * open_ended >= len(alike) and len(last.split()) <= MAX_LINE_WORDS:
+    listed = open_ended > 0 and 2 * open_ended >= len(alike)
+    if listed and len(last.split()) <= MAX_LINE_WORDS and not _DANGLING_LINE.search(last):
         return None  # a record, a poem or a list whose lines go without full stops
     if len(lines) == 1 and text.size <= MAX_SHORT_WORDS:
         return None  # a short answer without a full stop

@@ -1,0 +1,35 @@
+"""Linear scores with weights kept as data in ``data/weights/findings.toml``.
+
+The weights are fitted by ``benchmarks/fit_findings.py``; this module only reads and applies them.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """A logistic model: it says yes where ``score`` is above 0."""
+
+    bias: float
+    weights: Mapping[str, float]
+
+    def score(self, features: Mapping[str, float]) -> float:
+        """Log odds of the features; one that is absent counts as 0."""
+        return self.bias + sum(
+            weight * features.get(name, 0.0) for name, weight in self.weights.items()
+        )
+
+
+@lru_cache(maxsize=8)
+def linear(name: str) -> Linear:
+    """The model of that name. Raises KeyError for a name that the file lacks."""
+    source = resources.files("holdtrue") / "data" / "weights" / "findings.toml"
+    table = tomllib.loads(source.read_text(encoding="utf-8"))[name]
+    bias = float(table.pop("bias"))
+    return Linear(bias, {key: float(value) for key, value in table.items()})
