@@ -95,7 +95,8 @@ def validate(data: Any, model: type[Model], *, source: str, text: str = "") -> M
             ) from None
         more = len(error.errors()) - 1
         tail = f" (and {more} more)" if more else ""
-        raise ConfigError(f"key {key!r}: {first['msg']}{tail}", where=where) from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"key {key!r}: {message}{tail}", where=where) from None
 
 
 def _fields_at(model: Any, path: list[str | int]) -> list[str]:
