@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -88,45 +89,45 @@ class Observer:
         """The evidence was looked at after a batch."""
 
 
+Source = Callable[[RunConfig, Run, int, Observer], AsyncGenerator[Transcript, None]]
+"""Gives the transcripts of a run from session ``done`` (a count) on, in order, until closed."""
+
+
 async def run_capacity(
     config: RunConfig,
     run: Run,
     options: EngineOptions,
     observer: Observer | None = None,
+    *,
+    source: Source | None = None,
 ) -> RunRecord:
     """Run the sessions that are still missing, until the verdict is decided or the budget spent.
 
     Sessions and turns that ``run`` already holds are not asked for again, so this is also how a
-    run is resumed. Raises EngineError when the model cannot be loaded, WorkspaceError when the
-    run folder cannot be written.
+    run is resumed. ``source`` gives sessions that were held elsewhere; without one the model is
+    loaded here. Raises EngineError when the model cannot be loaded, WorkspaceError when the run
+    folder cannot be written.
     """
     watcher = observer or Observer()
     scored = [scored_session(transcript) for transcript in _prefix(run, config)]
     verdict = judge_sessions(scored, config)
-    before = _stored_resources(run)
+    clock = _Clock(run, _stored_resources(run))
     stopped = None
     if not _is_over(scored, verdict, config):
-        async with open_engine(config.model, options) as engine:
-            facts = await run_preflight(engine, _expected(config))
-            run.write_json(PREFLIGHT, facts.as_dict())
-            watcher.preflight(facts)
-            clock = _Clock(run, before)
-            with Journal(run.journal_path) as journal:
-                async with aclosing(
-                    _sessions(config, run, engine, len(scored), journal, watcher)
-                ) as stream:
-                    async for transcript in stream:
-                        run.store(transcript)
-                        scored.append(scored_session(transcript))
-                        watcher.session(transcript)
-                        clock.add(transcript)
-                        if len(scored) % config.batch and len(scored) < config.budget:
-                            continue
-                        verdict = judge_sessions(scored, config)
-                        watcher.look(verdict)
-                        stopped = _too_many_failures(scored, config)
-                        if stopped or _is_over(scored, verdict, config):
-                            break
+        give = source or partial(_here, options=options, clock=clock)
+        async with aclosing(give(config, run, len(scored), watcher)) as stream:
+            async for transcript in stream:
+                run.store(transcript)
+                scored.append(scored_session(transcript))
+                watcher.session(transcript)
+                clock.add(transcript)
+                if len(scored) % config.batch and len(scored) < config.budget:
+                    continue
+                verdict = judge_sessions(scored, config)
+                watcher.look(verdict)
+                stopped = _too_many_failures(scored, config)
+                if stopped or _is_over(scored, verdict, config):
+                    break
     run.write_json(VERDICT, verdict.as_dict())
     run.write_json(MANIFEST, _manifest(run, scored))
     return RunRecord(
@@ -138,6 +139,27 @@ async def run_capacity(
         resources=_stored_resources(run),
         stopped=stopped,
     )
+
+
+async def _here(
+    config: RunConfig,
+    run: Run,
+    done: int,
+    watcher: Observer,
+    *,
+    options: EngineOptions,
+    clock: _Clock,
+) -> AsyncGenerator[Transcript, None]:
+    """The missing sessions, held on a model that is loaded in this process."""
+    async with open_engine(config.model, options) as engine:
+        facts = await run_preflight(engine, _expected(config))
+        run.write_json(PREFLIGHT, facts.as_dict())
+        watcher.preflight(facts)
+        clock.start()
+        with Journal(run.journal_path) as journal:
+            async with aclosing(_sessions(config, run, engine, done, journal, watcher)) as stream:
+                async for transcript in stream:
+                    yield transcript
 
 
 def _manifest(run: Run, scored: Sequence[ScoredSession]) -> dict[str, Any]:
@@ -247,6 +269,10 @@ class _Clock:
         self.started = time.monotonic()
         self.prompt_tokens = 0
         self.completion_tokens = 0
+
+    def start(self) -> None:
+        """Count from now on: what went before was loading."""
+        self.started = time.monotonic()
 
     def add(self, transcript: Transcript) -> None:
         self.prompt_tokens += sum(turn.prompt_tokens or 0 for turn in transcript.turns)
