@@ -196,11 +196,6 @@ class Verdict(StrictModel):
         """Whether every criteria set is met or not met."""
         return all(one.decision is not Decision.UNDETERMINED for one in self.sets)
 
-    @property
-    def settled(self) -> bool:
-        """Whether a sequential test may stop: every set is decided, whatever the outcome."""
-        return self.decided
-
     def set_named(self, name: str) -> SetResult | None:
         """The result for the criteria set ``name``, if it was asked for."""
         return next((one for one in self.sets if one.name == name), None)
