@@ -55,7 +55,7 @@ def ladder_document(result: LadderResult, *, created: str = "", command: str = "
     outcome = Tag(best.name, "good") if best else Tag("none confirmed", "open")
     return Document(
         kind="Ladder",
-        title=f"Ladder {ladder.name}: the smallest that holds {ladder.persona.name}",
+        title=f"The smallest that holds {ladder.persona.name}: {ladder.name}",
         subtitle=f"{ladder.persona.name} on {words.plural(len(ladder.rungs), 'rung')}, criteria "
         f"“{ladder.criteria.name}”",
         answer=answers.headline(result),
@@ -176,10 +176,22 @@ def _method(result: LadderResult, command: str) -> Section:
     if lines := answers.limits(result):
         blocks.append(Paragraph("What this ladder cannot claim:"))
         blocks.append(Bullets(tuple(words.prose(line) for line in lines)))
-    warned = {f"{name}: {text}" for name, one in result.results.items() for text in one.warnings}
-    if warned:
-        blocks.append(Bullets(tuple(words.prose(line) for line in sorted(warned))))
+    if warned := _warnings(result):
+        blocks.append(Bullets(tuple(words.prose(line) for line in warned)))
     return Section("Method and limits", "method", tuple(blocks))
+
+
+def _warnings(result: LadderResult) -> list[str]:
+    """The warnings of the rungs' verdicts, each once, with the rungs that it concerns."""
+    found: dict[str, list[str]] = {}
+    for name, one in result.results.items():
+        for text in one.warnings:
+            found.setdefault(text, []).append(name)
+    every = len(result.results)
+    return [
+        text if len(names) == every else f"{words.listed(names)}: {text}"
+        for text, names in found.items()
+    ]
 
 
 def _strict(ladder: Ladder) -> str:

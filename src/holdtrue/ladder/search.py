@@ -124,3 +124,21 @@ def strict_alpha(rungs: int) -> float:
     if rungs < 1:
         raise ValueError("a ladder has at least one rung")
     return ALPHA / rungs
+
+
+def reached(
+    places: Sequence[Place], standings: Sequence[Standing], *, exhaustive: bool = False
+) -> list[int]:
+    """The rungs that a search of one rung at a time comes to, in its order.
+
+    What several at once have tested beyond these is left out, so that the result is the same.
+    Ends at a rung that is not tested yet.
+    """
+    seen = [Standing.UNTESTED] * len(places)
+    found: list[int] = []
+    while left := waiting(places, seen, exhaustive=exhaustive):
+        if standings[left[0]] is Standing.UNTESTED:
+            break
+        seen[left[0]] = standings[left[0]]
+        found.append(left[0])
+    return found
