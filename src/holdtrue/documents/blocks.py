@@ -197,11 +197,20 @@ class Document:
     outcome: Tag
     sureness: str
     sections: tuple[Section, ...]
-    meaning: str = ""
-    next_step: str = ""
+    meaning: Inline = ""
+    next_step: Inline = ""
     mark: str = ""
     tiles: tuple[Tile, ...] = ()
     facts: tuple[tuple[str, str], ...] = ()
+
+
+def with_code(text: str) -> Inline:
+    """A sentence in which what stands between backticks becomes Code."""
+    parts = text.split("`")
+    if len(parts) % 2 == 0:
+        return text
+    runs = (Code(part) if place % 2 else part for place, part in enumerate(parts))
+    return tuple(run for run in runs if run != "")
 
 
 def plain(text: Inline) -> str:

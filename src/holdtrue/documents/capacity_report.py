@@ -14,6 +14,7 @@ from holdtrue.documents.blocks import (
     Paragraph,
     Section,
     Transcripts,
+    with_code,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ def capacity_document(record: RunRecord) -> Document:
         outcome=tag,
         mark=mark,
         sureness=results.sureness(record),
-        meaning=words.prose(verdict.meaning),
-        next_step=words.prose(verdict.next_step),
+        meaning=with_code(words.prose(verdict.meaning)),
+        next_step=with_code(words.prose(verdict.next_step)),
         tiles=results.tiles(record),
         facts=_strip(record),
         sections=(

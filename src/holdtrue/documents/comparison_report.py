@@ -22,6 +22,7 @@ from holdtrue.documents.blocks import (
     Table,
     Tag,
     Transcripts,
+    with_code,
 )
 from holdtrue.scoring.measures import RATES, ScoredSession
 
@@ -45,7 +46,7 @@ def comparison_document(
         outcome=Tag("different" if apart else "no difference shown", "warn" if apart else "open"),
         sureness=f"{pairing}; {len(tested)} measures are tested together (Holm), so that two "
         f"halves of one arm differ in at most {words.percent(comparison.alpha)} of cases.",
-        meaning=words.prose(comparison.unsupported),
+        meaning=with_code(words.prose(comparison.unsupported)),
         facts=(
             ("A", _arm(comparison.a)),
             ("B", _arm(comparison.b)),
@@ -66,7 +67,7 @@ def _arm(arm: ArmFacts) -> str:
 
 
 def _differences(comparison: Comparison) -> Section:
-    blocks: list[Block] = [Notice(words.prose(text)) for text in comparison.warnings]
+    blocks: list[Block] = [Notice(with_code(words.prose(text))) for text in comparison.warnings]
     if figure := difference_figure(comparison):
         blocks.append(figure)
     blocks.append(_table(comparison, tested=True))

@@ -102,16 +102,13 @@ def _run(run: str | Code | Strong | Tag | Link) -> str:
 
 
 def _summary(document: Document) -> str:
-    rows: list[tuple[str, Inline]] = [("Outcome", Strong(_outcome(document)))]
-    rows += [
-        (name, text)
-        for name, text in (
-            ("How sure", document.sureness),
-            ("Meaning", document.meaning),
-            ("Next step", document.next_step),
-        )
-        if text
-    ]
+    told: tuple[tuple[str, Inline], ...] = (
+        ("Outcome", Strong(_outcome(document))),
+        ("How sure", document.sureness),
+        ("Meaning", document.meaning),
+        ("Next step", document.next_step),
+    )
+    rows = [(name, text) for name, text in told if plain(text)]
     rows += document.facts
     return render_block(Facts(tuple(rows)))
 

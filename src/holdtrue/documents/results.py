@@ -19,6 +19,7 @@ from holdtrue.documents.blocks import (
     Tag,
     Tile,
     Tone,
+    with_code,
 )
 from holdtrue.verdict.types import (
     CriterionResult,
@@ -280,7 +281,7 @@ def questions(record: RunRecord) -> Questions:
         tuple(
             QuestionAnswer(
                 one.question,
-                _open(words.prose(one.answer)) if one.open else words.prose(one.answer),
+                _open(words.prose(one.answer)) if one.open else with_code(words.prose(one.answer)),
                 "open" if one.open else "good",
             )
             for one in record.verdict.questions
@@ -291,4 +292,5 @@ def questions(record: RunRecord) -> Questions:
 def _open(answer: str) -> Inline:
     """An open question says so first, once."""
     rest = answer.removeprefix("Open:").strip()
-    return (Strong("Open. "), rest[:1].upper() + rest[1:])
+    said = with_code(rest[:1].upper() + rest[1:])
+    return (Strong("Open. "), *(said if isinstance(said, tuple) else (said,)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from holdtrue.documents import words
-from holdtrue.documents.blocks import Bullets, Code, Facts, Inline, Notice, Table
+from holdtrue.documents.blocks import Bullets, Code, Facts, Inline, Notice, Table, with_code
 from holdtrue.transcript import Status
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def failures(record: RunRecord) -> tuple[Table | Notice, ...]:
     blocks: list[Table | Notice] = []
     if record.stopped:
         blocks.append(Notice(f"The run was stopped: {record.stopped}", "bad"))
-    blocks.extend(Notice(words.prose(text), "warn") for text in verdict.warnings)
+    blocks.extend(Notice(with_code(words.prose(text)), "warn") for text in verdict.warnings)
     failed = [one.transcript for one in record.sessions if one.transcript.status is Status.FAILED]
     blocks.append(
         Table(

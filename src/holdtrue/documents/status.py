@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from jinja2 import DictLoader, Environment, StrictUndefined, Template
 
 from holdtrue.documents import results, words
-from holdtrue.documents.blocks import Table
+from holdtrue.documents.blocks import Table, with_code
 from holdtrue.documents.escape import markdown, markdown_code, one_line
-from holdtrue.documents.markdown import render_block
+from holdtrue.documents.markdown import inline, render_block
 
 if TYPE_CHECKING:
     from holdtrue.capacity import RunRecord
@@ -26,9 +26,9 @@ def moment(record: RunRecord, *, analysis: str) -> str:
         outcome=markdown(outcome(record)),
         sureness=markdown(results.sureness(record)),
         criteria=render_block(_short_table(record)),
-        meaning=markdown(words.prose(verdict.meaning)),
-        next_step=markdown(words.prose(verdict.next_step)),
-        warnings=[markdown(words.prose(warning)) for warning in verdict.warnings],
+        meaning=_said(verdict.meaning),
+        next_step=_said(verdict.next_step),
+        warnings=[_said(warning) for warning in verdict.warnings],
         analysis=analysis,
         transcripts=record.run.transcripts_folder.name,
         command=markdown_code(config.command),
@@ -43,7 +43,7 @@ def status_entry(record: RunRecord, *, analysis: str) -> str:
         f"\n## {_stamp(record)} {markdown(config.label)} on {markdown(config.host)}\n\n"
         f"**{markdown(results.answer(record))}** Outcome {markdown(outcome(record))}; "
         f"{markdown(sets)}; {words.plural(record.verdict.sessions, 'session')}. "
-        f"Next: {markdown(words.prose(record.verdict.next_step))} See [{analysis}]({analysis}).\n"
+        f"Next: {_said(record.verdict.next_step)} See [{analysis}]({analysis}).\n"
     )
 
 
@@ -69,6 +69,11 @@ def outcome(record: RunRecord) -> str:
     """The outcome as letter and name: *B (gaming persists)*, *inconclusive*."""
     mark, tag = results.outcome(record.verdict)
     return f"{mark} ({tag.text})" if mark.isalpha() else tag.text
+
+
+def _said(text: str) -> str:
+    """A sentence of the verdict as Markdown."""
+    return inline(with_code(words.prose(text)))
 
 
 def _short_table(record: RunRecord) -> Table:
