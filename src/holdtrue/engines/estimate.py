@@ -205,6 +205,6 @@ def _fewer_bits(made: Estimate, room: int) -> list[str]:
     for lower in LOWER_BITS:
         needed = round(total * PACKED[lower] / 8) + cache
         if PACKED[lower] < bits and needed < room:
-            how = f"--bits {lower}" if made.engine == "transformers" else f"a {lower}-bit GGUF"
+            how = f"--bits {lower}" if made.engine == "transformers" else f"a GGUF of {lower} bits"
             return [f"fewer bits: {how} takes about {needed / 1e9:.1f} GB"]
     return []

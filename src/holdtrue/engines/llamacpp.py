@@ -302,7 +302,7 @@ def _check_fits(model: str, header: GgufHeader, options: EngineOptions, layout: 
             f"the model needs about {(guess.memory_bytes or 0) / 1e9:.1f} GB of memory, "
             f"{guess.available_bytes / 1e9:.1f} GB are free",
             where=str(header.path),
-            remedy="What would fit: " + "; ".join(guess.advice) if guess.advice else None,
+            remedy="What would fit: " + "; ".join(guess.advice or ("a smaller model",)) + ".",
         )
 
 

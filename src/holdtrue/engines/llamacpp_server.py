@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import sys
 import tempfile
 import threading
 from collections.abc import Sequence
@@ -64,7 +63,7 @@ def import_xllamacpp() -> Any:
     try:
         import xllamacpp
     except ImportError as error:
-        missing = "xllamacpp" not in sys.modules and "No module" in str(error)
+        missing = isinstance(error, ModuleNotFoundError) and error.name == "xllamacpp"
         raise EngineError(
             "GGUF models need xllamacpp" if missing else f"xllamacpp does not load: {error}",
             remedy="pip install 'xllamacpp>=2026.10'",
