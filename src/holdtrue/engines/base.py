@@ -81,7 +81,8 @@ class EngineOptions:
     ``concurrency`` is the number of conversations at once (1 asks for replayable output),
     ``log_path`` where the library's own log lines go, ``offline`` forbids any network.
     ``reproducible`` asks for equal text for equal seeds whatever the order and concurrency, at a
-    price in speed.
+    price in speed. ``plain_template`` lets a base model without a chat template continue a plain
+    transcript ("User: … Assistant: …") instead of being refused.
     """
 
     concurrency: int | None = None
@@ -94,6 +95,7 @@ class EngineOptions:
     trust_remote_code: bool = False
     offline: bool = False
     reproducible: bool = False
+    plain_template: bool = False
 
 
 @dataclass(frozen=True, slots=True)
