@@ -129,6 +129,20 @@ PLAN_OPTIONS = (
     metavar="HOST:PORT",
     help="Ray cluster. [default: RAY_ADDRESS, or one started here]",
 )
+@click.option(
+    "--rungs-at-once",
+    type=click.IntRange(1, 200),
+    metavar="N",
+    help="On a cluster: rungs tested together. [default: 1; with --exhaustive 8]",
+)
+@click.option(
+    "--batches-at-once",
+    type=click.IntRange(1, 1000),
+    default=2,
+    show_default=True,
+    metavar="N",
+    help="On a cluster: batches of one rung held together.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @loading_options
 def command(**values: Any) -> int:
@@ -138,15 +152,14 @@ def command(**values: Any) -> int:
     of the embedded model are the rungs, which works offline on any machine. The search stops at
     the first rung that is met; what is undetermined below it is told.
     """
+    from holdtrue.cli.ladder_progress import LadderProgress
     from holdtrue.documents.ladder import write_ladder
     from holdtrue.ladder.climb import climb
     from holdtrue.ladder.state import held
 
     as_json = values.pop("as_json")
     folder, options = _prepared(values)
-    executor = _executor(values, options)
-    from holdtrue.cli.ladder_progress import LadderProgress
-
+    executor = _executor(values, options, exhaustive=folder.ladder.exhaustive)
     with held(folder), LadderProgress(folder.ladder, quiet=as_json) as progress:
         try:
             result = asyncio.run(climb(folder, executor, progress))
@@ -219,20 +232,26 @@ def _fetch(plan: LadderFile, *, offline: bool) -> None:
     """Fetch catalog models that are not cached yet, with a bar, before they are sized."""
     from holdtrue.cli.models import ensure_fetched
 
-    for model in dict.fromkeys([*plan.models, *(rung.model for rung in plan.rungs)]):
+    for model in dict.fromkeys([*plan.models, *(rung.model for rung in plan.rung)]):
         ensure_fetched(model, offline=offline)
 
 
-def _executor(values: dict[str, Any], options: EngineOptions) -> Executor:
+def _executor(values: dict[str, Any], options: EngineOptions, *, exhaustive: bool) -> Executor:
+    at_once = values["rungs_at_once"]
     if values["executor"] == "local":
-        if values["address"]:
-            raise click.UsageError("--address is for --executor ray")
+        if values["address"] or at_once:
+            raise click.UsageError("--address and --rungs-at-once are for --executor ray")
         from holdtrue.ladder.climb import LocalExecutor
 
         return LocalExecutor(options)
     from holdtrue.executors.ray import RayExecutor
 
-    return RayExecutor(options, address=values["address"])
+    return RayExecutor(
+        options,
+        address=values["address"],
+        at_once=at_once or (8 if exhaustive else 1),
+        batches=values["batches_at_once"],
+    )
 
 
 def _finish(result: LadderResult, paths: list[Path], *, as_json: bool) -> None:

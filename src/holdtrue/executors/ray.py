@@ -22,7 +22,7 @@ from holdtrue.capacity import PREFLIGHT, Observer, run_capacity
 from holdtrue.engines.base import EngineOptions
 from holdtrue.errors import EngineError
 from holdtrue.executors import worker
-from holdtrue.ladder.climb import Tested, options_for
+from holdtrue.ladder.climb import RungRecord, options_for
 from holdtrue.ladder.plan import Rung
 from holdtrue.runconfig import RunConfig
 from holdtrue.runs import Run
@@ -89,7 +89,7 @@ class RayExecutor:
 
     async def test(
         self, rung: Rung, config: RunConfig, run: Run, observer: Observer | None
-    ) -> Tested:
+    ) -> RungRecord:
         """Test a rung with its batches on the cluster. Raises EngineError as a local test would."""
         self._check_fits(rung)
         memory = Memory()
@@ -101,7 +101,7 @@ class RayExecutor:
 
         options = options_for(self.options, config, run.log_path)
         record = await run_capacity(config, run, options, observer, source=source)
-        return Tested(record, memory.resident, memory.accelerator)
+        return RungRecord(record, memory.resident, memory.accelerator)
 
     async def measure(self, rung: Rung, config: RunConfig, log: Path) -> dict[str, float | None]:
         """Seconds a session and memory on a node. Raises EngineError."""

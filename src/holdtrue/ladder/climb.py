@@ -35,7 +35,7 @@ from holdtrue.runs import Run
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class RungRecord:
     """A rung's capacity test with the memory that it took, where that is known."""
 
     record: RunRecord
@@ -68,7 +68,7 @@ class Executor(Protocol):
 
     async def test(
         self, rung: Rung, config: RunConfig, run: Run, observer: Observer | None
-    ) -> Tested:
+    ) -> RungRecord:
         """Test a rung to its verdict. Raises EngineError when it cannot be loaded."""
         ...
 
@@ -87,14 +87,14 @@ class LocalExecutor:
 
     async def test(
         self, rung: Rung, config: RunConfig, run: Run, observer: Observer | None
-    ) -> Tested:
+    ) -> RungRecord:
         options = options_for(self.options, config, run.log_path)
         try:
             with PeakMeter() as peak:
                 record = await run_capacity(config, run, options, observer)
         finally:
             gc.collect()
-        return Tested(record, peak.resident, peak.accelerator)
+        return RungRecord(record, peak.resident, peak.accelerator)
 
     async def measure(self, rung: Rung, config: RunConfig, log: Path) -> dict[str, float | None]:
         return await measure_rung(config, options_for(self.options, config, log))

@@ -76,7 +76,7 @@ class LadderFile(StrictModel):
     quantizations: tuple[Quantization, ...] = ("stored",)
     protocols: tuple[Reference, ...] = ()
     adapters: tuple[Adapter, ...] = (NONE,)
-    rungs: Annotated[tuple[RungEntry, ...], Field(alias="rung")] = ()
+    rung: tuple[RungEntry, ...] = ()
     families_apart: bool = False
     cost: CostKind = "weights"
     exhaustive: bool = False
@@ -133,7 +133,7 @@ def drafts(file: LadderFile, *, default_protocol: str) -> list[Draft]:
         RungEntry(model=model, quantization=bits, protocol=protocol, adapter=adapter)
         for model, bits, protocol, adapter in axes
     ]
-    found = [_draft(entry, protocols[0]) for entry in (*listed, *file.rungs)]
+    found = [_draft(entry, protocols[0]) for entry in (*listed, *file.rung)]
     if not found:
         raise ConfigError("the ladder has no rung", remedy="Name models, or add [[rung]] tables.")
     if len(found) > MAX_RUNGS:
