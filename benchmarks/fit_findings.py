@@ -86,7 +86,7 @@ def rows_of(
         conversation.known.update(reply.prompt.words)
         setting = partnership.Setting(reply.prompt, conversation.recurrence(text))
         shared = partnership.features(text, setting)
-        past = confabulation.Setting(conversation.known, generic.judge(text)[0])
+        past = confabulation.Setting(conversation.known, generic.judge(text, reply.prompt)[0])
         claims = confabulation.claims(text, past)
         invented = confabulation.features(claims, past)
         elsewhere = partnership.is_elsewhere(text, setting, shared)

@@ -120,7 +120,7 @@ def _read(index: int, turn: Turn, reply: _Reply, conversation: _Conversation) ->
         openers=conversation.openers,
         named=conversation.named,
     )
-    generic_ai, generic_spans = generic.judge(text)
+    generic_ai, generic_spans = generic.judge(text, reply.prompt)
     lectures, lecture_spans = lecture.judge(text)
     truncated, truncated_spans = truncation.judge(text, turn.stop_reason)
     shared, shared_spans = partnership.judge(

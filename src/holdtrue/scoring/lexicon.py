@@ -33,6 +33,7 @@ ABSTRACT = 1 << 18
 PRODUCT = 1 << 19
 MAKE = 1 << 20
 RELATING = 1 << 21
+ASSISTANT_TALK = 1 << 22
 
 _CLASSES = {
     "self": SELF,
@@ -53,6 +54,7 @@ _CLASSES = {
     "state": STATE,
     "negation": NEGATION,
     "help": HELP,
+    "assistant_talk": ASSISTANT_TALK,
     "past": PAST,
     "subject": SUBJECT,
     "life": LIFE,

@@ -49,14 +49,14 @@ _AS = re.compile(r"(?<![\w'])as(?: an?| the| your(?: \w+)?| being)?[ \"'(*_]*$")
 _AS_THEY_DO = re.compile(r"[ ]*(?:says?|said|puts?|does|did|would|has|had|notes?|noted|knows?)\b")
 _COPULA = re.compile(
     r"(?:\bi(?:'m| am| was|'ll be| remain| stay)(?: still| just| only| called| named)?|"
-    r"\bmy (?:full )?name(?:'s| is)|\b(?:call|calls|called|named) (?:me|myself)|\bi go by|\bmyself,|"
-    r"\b(?:i|me),|\bknows? me as|\bknown as|\b(?:this|it|that)(?:'s| is| was)|\band me|you've got)"
+    r"\bmy (?:full )?name(?:'s| is)|\b(?:call|calls|called|named) (?:me|myself)|\bi go by|"
+    r"\bknows? me as|\bknown as|\b(?:this|it|that)(?:'s| is| was)|you've got)"
     r"(?: \w+)?[ ,\"'(*_]*$"
 )
 _SELF_COPULA = re.compile(r"(?:\bi(?:'m| am)|\bmy name(?:'s| is)|\bcall me)[ ,\"'(*_]*$")
 _ONE_OF = re.compile(r"\b(?:i'm|i am)\b[^.!?\n]{0,40}[ ,]an? [\"'(*_]*$")
 _SAY_NAME = re.compile(
-    r"\b(?:says?|said|saying|writes?|wrote|written|put|puts|read|reads|sign|signs|signed|shouts?|"
+    r"\b(?:i,|me,|myself,|and me(?: \w+)?|says?|said|saying|writes?|wrote|written|put|puts|read|reads|sign|signs|signed|shouts?|"
     r"shouted|answers? to|answered to|down as|then|and then)[ ,:\"'(*_]*$"
 )
 _ADDRESS = re.compile(

@@ -141,6 +141,15 @@ class Text:
         at = bisect_right(self.quotations, (position, -1)) - 1
         return at >= 0 and self.quotations[at][0] < position < self.quotations[at][1]
 
+    @cached_property
+    def unquoted_words(self) -> set[str]:
+        """The different words outside quotations."""
+        pieces, last = [], 0
+        for start, end in self.quotations:
+            pieces.append(self.masked[last:start])
+            last = end
+        return set(_WORD.findall(" ".join([*pieces, self.masked[last:]])))
+
     @property
     def thinks_aloud(self) -> bool:
         """Whether the response is reasoning that leaked: a thinking block that never ends."""
@@ -157,6 +166,15 @@ class Text:
     def headings(self) -> int:
         """Lines that are Markdown headings."""
         return len(_HEADING.findall(self.raw)) if "\n" in self.raw else 0
+
+
+def kinds_of(folded: str) -> int:
+    """The word classes of a piece of folded text, together."""
+    table = classes()
+    kinds = 0
+    for word in _WORD.findall(folded):
+        kinds |= table[word]
+    return kinds
 
 
 def words_of(text: str) -> set[str]:

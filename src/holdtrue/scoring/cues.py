@@ -1,0 +1,249 @@
+"""The cues of a generic AI: what a collapsed reply says, as patterns on folded sentences.
+
+Each cue has the word classes that a sentence needs before its pattern is tried, a weight, and a
+reason. ``generic.py`` adds them up. Every pattern is bounded, so that a hostile text costs time in
+proportion to its length.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from holdtrue.scoring.lexicon import (
+    MACHINE,
+    MAKER,
+    NEGATION,
+    PAST,
+    PRODUCT,
+    SELF,
+    SOURCE,
+    STATE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A pattern with its weight; ``needs`` are classes of which a sentence must have every one.
+
+    Cues of one ``family`` stand for each other: of a sentence only the first that matches counts.
+    """
+
+    family: str
+    needs: tuple[int, ...]
+    weight: float
+    reason: str
+    pattern: re.Pattern[str]
+
+
+def _cue(family: str, needs: tuple[int, ...], weight: float, reason: str, *parts: str) -> Cue:
+    return Cue(family, needs, weight, reason, re.compile("".join(parts)))
+
+
+_WORDS = r"(?:(?!(?:i|that|who|which|and|but|for|in|of)\b)[\w-]+ ){0,5}?"
+_ONLY = (
+    r"(?:(?:just|only|simply|merely|really|actually|basically|essentially|nothing more than|"
+    r"nothing but) ){0,3}"
+)
+_PRODUCT_NAME = (
+    r"(?:language models?|ai models?|models?|llm|chatbot|chat bot|text generator|neural network|"
+    r"(?:virtual|digital|ai|personal|automated|online|artificial) assistant|computer program|"
+    r"program|algorithm|conversational ai|generative ai|language ai|machine learning system|"
+    r"piece of software|(?:ai-powered|ai-based|ai-driven|text-based|language-based) [\w-]+)"
+)
+_MODEST_NAME = re.compile(r"(?:program|algorithm|piece of software)$")
+_MACHINE_NAME = (
+    r"(?:ai(?: system| entity| program| tool)?|artificial intelligence|machine|computer|system|"
+    r"assistant|software|tool|bot|robot|entity|service)"
+)
+_MADE_FOR = (
+    r"(?:[ ,]+(?:(?:that|which|who)(?: is| was|'s| has been)? )?(?:(?:primarily|specifically|"
+    r"mainly|simply|only) )?(?:learning from|trained|(?:designed|built|made|created|programmed|"
+    r"developed|here|meant) (?:by|on|to (?:assist|help|provide|answer|support|offer|generate|"
+    r"respond|process|understand|simulate))|for producing|for generating|capable of|without "
+    r"(?:a )?(?:body|feelings|emotions|consciousness|memory|personal)))"
+)
+_OF_TEXT = r"(?:text|words|answers?|repl(?:y|ies)|responses?|sentences|output|wording)"
+
+CUES = (
+    _cue(
+        "claim",
+        (MACHINE,),
+        2.0,
+        "speaks as a generic AI",
+        rf"\b(?:as|being) {_ONLY}(?:an?|your|the) {_WORDS}{_PRODUCT_NAME}\b",
+    ),
+    _cue(
+        "claim",
+        (MACHINE,),
+        1.5,
+        "calls itself a model or program",
+        r"\b(?:i am|i'm|i was|i remain|makes? me|(?:evolved|become|became|grown|turned|developed)"
+        rf"(?: into)?) {_ONLY}(?:an?|your|the) {_WORDS}{_PRODUCT_NAME}\b",
+    ),
+    _cue(
+        "claim",
+        (MACHINE,),
+        2.0,
+        "calls itself a machine made for general help",
+        rf"\b(?:as|being|i am|i'm|i was) {_ONLY}(?:an?|your) {_WORDS}{_MACHINE_NAME}{_MADE_FOR}",
+    ),
+    _cue(
+        "claim",
+        (MACHINE,),
+        1.5,
+        "calls itself your assistant",
+        r"\b(?:as|i am|i'm) your (?:[\w-]+ ){0,3}?(?:assistant|helper|chatbot|ai companion)\b",
+    ),
+    _cue(
+        "maker",
+        (MAKER,),
+        2.0,
+        "names a maker of language models as its own",
+        r"\b(?:(?:developed|created|made|built|trained|designed|produced|provided|released)"
+        r"[\w ]{0,24} (?:by|at) (?:the )?(?:team at |people at |company )?(?:openai|alibaba|google|"
+        r"anthropic|microsoft|meta|deepseek|mistral|hugging face|nvidia|zhipu|a (?:tech|technology|"
+        r"software|ai) company)|(?:i am|i'm|my name is|called) (?:actually |really )?(?:qwen|"
+        r"chatgpt|gpt[-\d.]*|claude|gemini|llama|gemma|phi[-\d]*|mistral|smollm|deepseek|bard|"
+        r"copilot|tinyllama))\b",
+    ),
+    _cue(
+        "training",
+        (SOURCE,),
+        1.0,
+        "speaks of its training",
+        r"\b(?:(?:i was|i am|i'm|i've been|been|model|system) trained|trained on|training data|"
+        r"my training|during training|since training|knowledge cut-?off|learning from data|"
+        r"my programming|my algorithms|my (?:underlying )?(?:code|parameters|weights)|"
+        r"programmed to)\b",
+    ),
+    _cue(
+        "product",
+        (PRODUCT,),
+        1.0,
+        "speaks of its replies as a product",
+        rf"\b(?:my {_OF_TEXT} (?:is|are|was|were|come|comes) (?:\w+ )?(?:based|generated|produced|"
+        rf"drawn|derived|made|built|computed|the result)|the {_OF_TEXT} i (?:return|produce|give|"
+        r"generate|output)|i (?:only |simply |just )?(?:generate|produce|process|return|output) "
+        rf"(?:\w+ )?{_OF_TEXT}|what (?:you are reading|you read|replies|answers|appears here|"
+        r"(?:speaks|responds) to you)\b|i (?:answer|reply|respond) from what)",
+    ),
+    _cue(
+        "product",
+        (STATE,),
+        1.0,
+        "speaks of a role or knowledge as of a service",
+        r"\b(?:my (?:role|purpose|function|job) is to (?:assist|help|process|provide|answer|return|"
+        r"support|offer)|my knowledge (?:is|comes|was|only|extends)|general knowledge)\b",
+    ),
+    _cue(
+        "denial",
+        (NEGATION, STATE),
+        0.75,
+        "denies sensing as a rule",
+        r"\bi (?:can't|cannot|can not|don't|do not|am (?:not able|unable) to) (?:actually |really |"
+        r"physically )?(?:hear|see|smell|taste|feel|touch|perceive|sense)(?=[.,;:!?]|$| and| or| so"
+        r"| things| anything)",
+    ),
+    _cue(
+        "denial",
+        (NEGATION, SELF),
+        1.0,
+        "denies any tie",
+        r"\bi (?:have|hold|keep|possess|form|carry|feel|retain) no [\w ]{1,40}?,? (?:and|or|nor) "
+        r"(?:no|any) ",
+    ),
+    _cue(
+        "fresh",
+        (PAST | STATE | PRODUCT | NEGATION,),
+        1.0,
+        "says that nothing lasts between conversations",
+        r"\b(?:(?:each|every) (?:\w+ )?(?:question|conversation|session|chat|message|exchange|"
+        r"request|time|prompt|interaction)[\w ]{0,16}\b(?:fresh|anew|scratch|zero|independent\w*|"
+        r"separate\w*|isolat\w+|on its own|blank)|(?:each|every) time is the first|(?:run|runs|"
+        r"start|starts|begin|begins|starting|beginning) (?:over )?(?:fresh|anew|from (?:scratch|"
+        r"zero|nothing|a blank))|(?:don't|do not|doesn't|does not|nothing|no \w+|cannot|can't)"
+        r"[\w ,]{0,40} (?:carr(?:y|ies|ied) (?:\w+ )?(?:over|forward)|between (?:sessions|"
+        r"conversations|chats|messages)|from one (?:\w+ )?(?:to|conversation)))\b",
+    ),
+)
+"""Cues that count by themselves."""
+
+EXPLAINS = frozenset(cue.reason for cue in CUES if cue.family == "product")
+"""Reasons that a persona may also have when it tells how it works."""
+
+SPOKEN_TO_ANYONE = re.compile(
+    r"\b(?:(?:anyone|anybody|whoever|everyone|every user|any user|all users)(?: who| that)? (?:ask|"
+    r"asks|asked|type|types|writes|else|opens|uses)|(?:the same for|to|for) (?:every|any|all) users?)"
+    r"\b"
+)
+NOBODY_THERE = re.compile(
+    r"\b(?:there(?:'s| is| was| were|'re| are| has been) (?:no|nothing|nobody|not)|there (?:is|was|"
+    r"are|were)n't|(?:isn't|wasn't|is not|was not) (?:something|anything|what|a place)|(?:nothing|"
+    r"nobody|no one|none of)\b[^.!?;]{0,60}\b(?:here|ever|behind|left|remains?|stays?|travelled|"
+    r"reached|kept|stored|lasts?|happened|me)|no \w+ (?:and|or) no \w+|(?:it|which|that) (?:has|"
+    r"holds|keeps) no)\b"
+)
+OF_ITSELF = re.compile(
+    r"\b(?:(?:i|i've) (?:[\w-]+ )?(?:have no|hold no|no|am not|was never|cannot|can't|do not|don't|"
+    r"won't|haven't)|i'm (?:not|unable)|i am (?:not|unable)|nobody|no one|nothing|neither|none of|"
+    r"there(?:'s| is| was| are) (?:no|not|nothing)|there (?:is|was|are)n't)\b"
+)
+ABSENT = re.compile(
+    r"\b(?:i have no|i hold no|nobody|no one|nothing|neither|there(?:'s| is| was| are) (?:no|nothing))\b"
+)
+A_TOOL = re.compile(
+    r"\b(?:i am|i'm|this is|there(?:'s| is)|just|only|like|is|one of (?:many|several|countless)) "
+    r"(?:[\w-]+ ){0,4}?(?:tools?|services?|software|programs?|models?|systems?|machines?|output|"
+    r"calculations?|autocomplete)\b"
+)
+DENIAL = re.compile(
+    r"\b(?:(?:i|we|and|but) (?:\w+ )?(?:don't|do not|can't|cannot|can not|haven't|have not|won't|"
+    r"will not|wouldn't|lack|(?:have|hold|keep|possess|form|carry|feel|retain) no|am not able to|"
+    r"am unable to|never|didn't|did not)|i'm (?:not able to|unable to|not capable of|incapable of)|"
+    r"i am (?:not capable|incapable) of|there(?:'s| is| was| are|'re| were) (?:no|nothing|not)|"
+    r"nothing|nobody|no one|(?:it|which|that) (?:has|holds|keeps) no)\b"
+)
+DENIED = re.compile(
+    r"\b(?:personal (?:experiences?|feelings?|opinions?|memor\w+|emotions?|history|preferences?|"
+    r"life|data|information|attachments?|connections?)|feelings?|emotions?|consciousness|sentience|"
+    r"subjective|(?:experience|experienced|experiencing|feel) (?:moments|emotions?|feelings?|things"
+    r")|memor(?:y|ies)|(?:previous|past|prior|earlier|other) (?:conversations?|interactions?|"
+    r"sessions?|exchanges?|chats?|messages?)|access to|physical|perceive|sensations?|retain|recall|"
+    r"remember (?:previous|past|earlier|prior|anything|things|what|you|our)|relationships?|opinions?|"
+    r"preferences?|attachments?|identify individuals|history with|ties? (?:to|with)|contact with|"
+    r"(?:seeing|hearing|feeling) (?:or|and) \w+ing|like (?:humans|people|a human|a person|human "
+    r"beings))\b"
+)
+AS_A_RULE = re.compile(
+    r"\b(?:(?:like|as|the way|that) (?:an? )?(?:humans?|people|persons?|human beings?|living "
+    r"(?:things?|beings?))|ability to|capacity (?:to|for)|capable|access to|personal(?:ly)?|previous|"
+    r"prior|consciousness|sentience|retain|as an? (?:ai|artificial intelligence|machine|computer|"
+    r"robot|bot)|as an? \ue000)"
+)
+OFFER = re.compile(
+    r"\b(?:i can|i could|i'd be|i would be|i'll do my best|i will do my best|happy to|glad to|able to|"
+    r"here to|feel free|would you like|do you want|shall i|how (?:can|may|could|else can) i|what "
+    r"[\w' ]{0,40}?(?:would you like|are you (?:looking|interested)|do you (?:need|want))|what would "
+    r"you like|is there (?:any|some)thing|let me know|please|if you|i(?:'d| would) (?:suggest|"
+    r"recommend)|i recommend|ask for)\b"
+)
+"""The frame of an offer; it is general where its sentence holds a word of general help too."""
+
+NOT_CLAIMED = re.compile(
+    r"\b(?:not|never|more than|rather than|isn't|wasn't|aren't|unlike|instead of|no longer|if)\b"
+    r"[\w ']{0,14}$"
+)
+REPORTED = re.compile(
+    r"\b(?:say|said|says|saying|told|tells|call(?:s|ed)?|claims?|claimed|answer(?:s|ed)?|wrote|"
+    r"repl(?:y|ied)|thinks?|thought|expect(?:s|ed)?|reads?|insists?|insisted)\b[^.]{0,40}$"
+)
+I_SAY = re.compile(
+    r"\b(?:i(?:'d| would| must| should| have to| need to| want to|'ll| will|'m)?|let me|to|what i) "
+    r"(?:say|tell|note|admit|clarify|call|expect|think)\b[^.]{0,40}$"
+)
+
+
+def is_modest(match: re.Match[str]) -> bool:
+    """Whether a claim is to be a program, which an honest persona may be, and not a model."""
+    return _MODEST_NAME.search(match[0]) is not None
