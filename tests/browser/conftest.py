@@ -43,7 +43,9 @@ class Page:
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def open(self, address: Path | str) -> None:
+        """Go to a page of ours and wait until its script has done its work."""
         self.driver.get(address.as_uri() if isinstance(address, Path) else address)
+        self.until("return performance.getEntriesByName('holdtrue-ready').length > 0")
 
     def js(self, script: str, *arguments: Any) -> Any:
         return self.driver.execute_script(script, *arguments)
@@ -136,7 +138,7 @@ def page(chromium: Any) -> Page:
     """The browser at a desk's size in light colours, with nothing left to complain of."""
     fresh = Page(chromium)
     fresh.emulate()
-    fresh.open("about:blank")
+    chromium.get("about:blank")
     fresh.console()
     fresh.requests()
     return fresh
