@@ -52,6 +52,11 @@ def loading_options(function: Function) -> Function:
             help="Conversations at once; 1 gives replayable output.",
         ),
         click.option(
+            "--reproducible",
+            is_flag=True,
+            help="Same text for the same seeds in any order; slower (embedded engine).",
+        ),
+        click.option(
             "--context",
             type=click.IntRange(256, 1_048_576),
             metavar="TOKENS",
@@ -104,4 +109,5 @@ def make_engine_options(values: dict[str, Any], log_path: Path | None) -> Engine
         adapter=values.pop("adapter", None),
         trust_remote_code=values.pop("trust_remote_code"),
         offline=values.pop("offline"),
+        reproducible=values.pop("reproducible", False),
     )

@@ -48,6 +48,7 @@ def command(**values: Any) -> int:
     import asyncio
     from contextlib import nullcontext
 
+    from holdtrue.cli.models import ensure_fetched
     from holdtrue.persona import load_persona
     from holdtrue.production import Production
     from holdtrue.protocol import load_protocol
@@ -67,6 +68,7 @@ def command(**values: Any) -> int:
         dry_folder=_dry_folder(values, workspace.root) if values["dry_run"] else None,
     )
     options = make_engine_options(values, None)
+    ensure_fetched(production.model, offline=options.offline)
     lock = nullcontext() if production.dry_folder else locked(workspace, "holdtrue run")
     with lock:
         try:

@@ -134,6 +134,7 @@ def command(ctx: click.Context, /, **values: Any) -> int:
 
 def _prepared(ctx: click.Context, values: dict[str, Any]) -> tuple[Run, RunConfig, EngineOptions]:
     """The run to do, new or resumed, its configuration and the engine's options."""
+    from holdtrue.cli.models import ensure_fetched
     from holdtrue.runconfig import read_config
     from holdtrue.runs import create_run, open_run
     from holdtrue.workspace import find_workspace
@@ -151,6 +152,7 @@ def _prepared(ctx: click.Context, values: dict[str, Any]) -> tuple[Run, RunConfi
     workspace = find_workspace(values["workspace"])
     out = (values["out"] or workspace.root).expanduser()
     config = _new_config(values, workspace, out)
+    ensure_fetched(config.model, offline=values["offline"])
     run = create_run(out, config.model_dump(mode="json", by_alias=True))
     return run, config, make_engine_options(values, run.log_path)
 
