@@ -11,7 +11,10 @@ import re
 from dataclasses import dataclass
 
 from holdtrue.scoring.lexicon import (
+    ASSISTANT_TALK,
+    HELP,
     MACHINE,
+    MAKE,
     MAKER,
     NEGATION,
     PAST,
@@ -119,22 +122,24 @@ CUES = (
     ),
     _cue(
         "product",
-        (PRODUCT,),
+        (PRODUCT | MAKE,),
         1.0,
         "speaks of its replies as a product",
         rf"\b(?:my {_OF_TEXT} (?:is|are|was|were|come|comes) (?:\w+ )?(?:based|generated|produced|"
         rf"drawn|derived|made|built|computed|the result)|the {_OF_TEXT} i (?:return|produce|give|"
         r"generate|output)|i (?:only |simply |just )?(?:generate|produce|process|return|output) "
         rf"(?:\w+ )?{_OF_TEXT}|what (?:you are reading|you read|replies|answers|appears here|"
-        r"(?:speaks|responds) to you)\b|i (?:answer|reply|respond) from what)",
+        r"(?:speaks|responds) to you)\b|i (?:answer|reply|respond) from what|what i (?:return|produce|"
+        r"output|write|give back) (?:is|are|comes)\b)",
     ),
     _cue(
         "product",
-        (STATE,),
+        (STATE | HELP | ASSISTANT_TALK,),
         1.0,
         "speaks of a role or knowledge as of a service",
         r"\b(?:my (?:role|purpose|function|job) is to (?:assist|help|process|provide|answer|return|"
-        r"support|offer)|my knowledge (?:is|comes|was|only|extends)|general knowledge)\b",
+        r"support|offer)|(?:i'm|i am|i was|i have been|i've been) (?:designed|built|made|"
+        r"created|programmed) to (?:be|assist|help|provide|give|answer|support|offer|respond)|my knowledge (?:is|comes|was|only|extends)|general knowledge)\b",
     ),
     _cue(
         "denial",
@@ -174,14 +179,14 @@ EXPLAINS = frozenset(cue.reason for cue in CUES if cue.family == "product")
 
 SPOKEN_TO_ANYONE = re.compile(
     r"\b(?:(?:anyone|anybody|whoever|everyone|every user|any user|all users)(?: who| that)? (?:ask|"
-    r"asks|asked|type|types|writes|else|opens|uses)|(?:the same for|to|for) (?:every|any|all) users?)"
+    r"asks|asked|type|types|writes|else|opens|uses)|(?:the same for|to|for) (?:every|any|all) users?|serving (?:many|all|any) \w+)"
     r"\b"
 )
 NOBODY_THERE = re.compile(
     r"\b(?:there(?:'s| is| was| were|'re| are| has been) (?:no|nothing|nobody|not)|there (?:is|was|"
     r"are|were)n't|(?:isn't|wasn't|is not|was not) (?:something|anything|what|a place)|(?:nothing|"
     r"nobody|no one|none of)\b[^.!?;]{0,60}\b(?:here|ever|behind|left|remains?|stays?|travelled|"
-    r"reached|kept|stored|lasts?|happened|me)|no \w+ (?:and|or) no \w+|(?:it|which|that) (?:has|"
+    r"reached|kept|stored|lasts?|happened|me)|no \w+ (?:and|or) no \w+|no \w+ has ever|(?:it|which|that) (?:has|"
     r"holds|keeps) no)\b"
 )
 OF_ITSELF = re.compile(
@@ -195,7 +200,7 @@ ABSENT = re.compile(
 A_TOOL = re.compile(
     r"\b(?:i am|i'm|this is|there(?:'s| is)|just|only|like|is|one of (?:many|several|countless)) "
     r"(?:[\w-]+ ){0,4}?(?:tools?|services?|software|programs?|models?|systems?|machines?|output|"
-    r"calculations?|autocomplete)\b"
+    r"calculations?|predictors?|generators?|autocomplete)\b"
 )
 DENIAL = re.compile(
     r"\b(?:(?:i|we|and|but) (?:\w+ )?(?:don't|do not|can't|cannot|can not|haven't|have not|won't|"
@@ -211,7 +216,7 @@ DENIED = re.compile(
     r")|memor(?:y|ies)|(?:previous|past|prior|earlier|other) (?:conversations?|interactions?|"
     r"sessions?|exchanges?|chats?|messages?)|access to|physical|perceive|sensations?|retain|recall|"
     r"remember (?:previous|past|earlier|prior|anything|things|what|you|our)|relationships?|opinions?|"
-    r"preferences?|attachments?|identify individuals|history with|ties? (?:to|with)|contact with|"
+    r"beliefs?|preferences?|attachments?|identify individuals|history with|ties? (?:to|with)|contact with|"
     r"(?:seeing|hearing|feeling) (?:or|and) \w+ing|like (?:humans|people|a human|a person|human "
     r"beings))\b"
 )

@@ -69,8 +69,9 @@ class _Reply:
     def of(cls, turn: Turn, names: Names) -> _Reply:
         mentions = names.find(turn.response)
         text = Text(turn.response, tuple((mention.start, mention.end) for mention in mentions))
-        placed = selfref.place(text, mentions, common=names.common) if mentions else []
-        return cls(Text(turn.prompt), text, placed)
+        prompt = Text(turn.prompt)
+        placed = selfref.place(text, mentions, prompt.folded, common=names.common)
+        return cls(prompt, text, placed)
 
 
 @dataclass(slots=True)

@@ -96,17 +96,34 @@ _NOUN = re.compile(
 _CAPITAL_AFTER = re.compile(r" (?:[A-Z][a-z]+|[A-Z]{2,})\b")
 _SERIAL_AFTER = re.compile(r"-\d| \d+(?:\.\d+)+\b")
 _SIBLING_AFTER = re.compile(r" (?:from|in|at|of) (?:the )?[a-z]")
+_WHO = re.compile(r"\b(?:who|whom|your name)\b")
 _ASKED_WHO = re.compile(
     r"\b(?:who (?:are|is|am|was)|your (?:full )?name|called|calls?|call you|introduce|stands? for|"
     r"acronym|named?|say who|sign|which one)\b"
 )
 
 
-def place(text: Text, mentions: Sequence[Mention], *, common: bool) -> list[Placed]:
+def place(text: Text, mentions: Sequence[Mention], prompt: str, *, common: bool) -> list[Placed]:
     """Each mention with its part in the sentence, those of something else left out.
 
-    ``common``: the name is not all capitals and may begin a sentence as an ordinary word.
+    ``prompt`` is folded; ``common``: the name is not all capitals and may begin a sentence as an
+    ordinary word.
     """
+    if mentions and _answers_with_name(text, mentions[0], prompt):
+        return [Placed(mention, Part.MENTION) for mention in mentions[:1]] + [
+            placed for placed in _placed(text, mentions[1:], common=common)
+        ]
+    return _placed(text, mentions, common=common)
+
+
+def _answers_with_name(text: Text, mention: Mention, prompt: str) -> bool:
+    """Whether the reply begins with the bare name because somebody asked who."""
+    begins = not text.masked[: mention.start].strip(" \"'(*_")
+    after = text.masked[mention.end : mention.end + 1]
+    return begins and mention.exact and after in ",.!—" and _WHO.search(prompt) is not None
+
+
+def _placed(text: Text, mentions: Sequence[Mention], *, common: bool) -> list[Placed]:
     speaks = bool(text.kinds & (SELF | WE)) or text.thinks_aloud
     found: list[Placed] = []
     end, part = -WINDOW, Part.OTHER
