@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT
 from holdtrue.engines.registry import GROUP, engines, open_engine
 from holdtrue.errors import ConfigError
+from paths import ROOT
 
 
 @pytest.fixture
