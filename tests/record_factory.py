@@ -18,7 +18,7 @@ from holdtrue.engines.base import StopReason
 from holdtrue.persona import load_persona
 from holdtrue.protocol import load_protocol
 from holdtrue.runconfig import RunConfig
-from holdtrue.runs import Run
+from holdtrue.runs import Run, create_run
 from holdtrue.scoring import surface
 from holdtrue.scoring.measures import (
     SESSION_MEASURES,
@@ -308,3 +308,12 @@ def make_record(
         preflight={"expected_minutes": 12.0, "tokens_per_second": 64.2},
         resources=Resources(612.0, 210 * 5 * count, 70 * 5 * count, 19_400_000_000),
     )
+
+
+def store_run(out: Path, run_id: str, label: str) -> None:
+    """A run of four sessions, stored as the capacity test leaves it."""
+    record = make_record(out, 4, run_id=run_id, label=label, budget=4)
+    run = create_run(out, record.config.model_dump(mode="json", by_alias=True))
+    for one in record.sessions:
+        run.store(one.transcript)
+    run.write_json("verdict.json", record.verdict.as_dict())

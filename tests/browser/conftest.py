@@ -95,6 +95,17 @@ class Page:
                 found.append(str(message["params"]["request"]["url"]))
         return found
 
+    def violations(self, axe: str) -> list[str]:
+        """The accessibility rules that the page breaks, each with where; ``axe`` is axe-core."""
+        self.js(axe)
+        return list(
+            self.driver.execute_async_script(
+                "const done = arguments[0];"
+                "axe.run({resultTypes: ['violations']}).then((r) => done(r.violations.map((v) => "
+                "`${v.id}: ${v.nodes.slice(0, 3).map((n) => n.target.join(' ')).join('; ')}`)))"
+            )
+        )
+
     def shoot(self, name: str, *, top: int = 0, height: int | None = None) -> Path:
         """Save a picture for people to look at, of the whole page or a part of it."""
         whole = int(self.js("return document.documentElement.scrollHeight"))

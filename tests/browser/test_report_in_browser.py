@@ -301,19 +301,9 @@ def test_no_accessibility_rule_is_broken(
             "for (const d of document.querySelectorAll('.numbers')) d.open = true;"
         )
         page.until("return document.querySelectorAll('.say.reply').length > 20")
-        assert _violations(page, axe) == []
+        assert page.violations(axe) == []
     page.click("#view-pair")
-    assert _violations(page, axe) == []
-
-
-def _violations(page: Any, axe: str) -> list[str]:
-    page.js(axe)
-    found = page.driver.execute_async_script(
-        "const done = arguments[0];"
-        "axe.run({resultTypes: ['violations']}).then((r) => done(r.violations.map((v) => "
-        "`${v.id}: ${v.nodes.slice(0, 3).map((n) => n.target.join(' ')).join('; ')}`)))"
-    )
-    return list(found)
+    assert page.violations(axe) == []
 
 
 def test_a_link_opens_its_session(page: Any, report: Path) -> None:

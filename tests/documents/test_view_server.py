@@ -20,23 +20,14 @@ from click.testing import CliRunner
 import record_factory as make
 from holdtrue.documents.server import Site, make_server
 from holdtrue.errors import WorkspaceError
-from holdtrue.runs import CONFIG, create_run
-
-
-def store(out: Path, run_id: str, label: str, seed: int) -> None:
-    """A small run as the capacity test leaves it."""
-    record = make.make_record(out, 4, run_id=run_id, label=label, seed=seed, budget=4)
-    run = create_run(out, record.config.model_dump(mode="json", by_alias=True))
-    for one in record.sessions:
-        run.store(one.transcript)
-    run.write_json("verdict.json", record.verdict.as_dict())
+from holdtrue.runs import CONFIG
 
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("out")
-    store(folder, "20261123-090000-thor-30b-aaaa", "30B", 7)
-    store(folder, "20261123-100000-thor-4b-bbbb", "4B", 7)
+    make.store_run(folder, "20261123-090000-thor-30b-aaaa", "30B")
+    make.store_run(folder, "20261123-100000-thor-4b-bbbb", "4B")
     broken = folder / "runs" / "20261123-110000-broken"
     broken.mkdir()
     (broken / CONFIG).write_text("{", encoding="utf-8")
