@@ -1,1 +1,1 @@
-"""Sleep cycle: curate good sessions, train an adapter on them, test again under control."""
+"""Sleep cycle: good sessions become a LoRA adapter, and the same test says whether that worked."""
