@@ -47,6 +47,12 @@ def test_rungs_are_tested_in_the_order_of_their_cost_not_of_their_listing() -> N
     assert climb([NOT, NOT, NOT], places) == [1, 2, 0]
 
 
+def test_a_rung_of_unknown_cost_comes_last_and_is_tested() -> None:
+    places = [Place(float("inf")), Place(1)]
+    assert climb([MET, NOT], places) == [1, 0]
+    assert climb([MET, MET], places) == [1]
+
+
 def test_equal_costs_keep_the_order_given() -> None:
     assert order([Place(1), Place(0), Place(1), Place(0)]) == [1, 3, 0, 2]
 

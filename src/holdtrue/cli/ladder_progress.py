@@ -68,7 +68,9 @@ class LadderProgress(LadderObserver):
     def run_observer(self, rung: Rung, config: RunConfig) -> Observer | None:
         if self.tests:
             return None
-        self.tests[rung.name] = RungProgress(config, quiet=self.quiet)
+        test = RungProgress(config, quiet=self.quiet)
+        test.started = time.monotonic()  # on a cluster nobody tells when the model is loaded
+        self.tests[rung.name] = test
         return self.tests[rung.name]
 
     def ended(self, result: RungResult) -> None:

@@ -10,9 +10,10 @@ same path.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -48,11 +49,11 @@ class Memory:
 
 @dataclass(slots=True)
 class Batch:
-    """Sessions that are held together on one node. ``missing`` have not come yet."""
+    """Sessions that are held together on ``node``. ``missing`` have not come yet."""
 
     missing: list[int]
     tries: int = 0
-    nodes: list[str] = field(default_factory=list)
+    node: str = ""
 
 
 class RayExecutor:
@@ -60,7 +61,8 @@ class RayExecutor:
 
     ``address`` is the cluster's (None: RAY_ADDRESS, or one started on this machine); a Ray that is
     already connected is used as it is. ``batches`` are in flight for each rung at most; what runs
-    ahead of a decision is dropped. Raises EngineError when Ray is missing or cannot be reached.
+    ahead of a decision is dropped. ``busy`` are the nodes that hold sessions now, ``lost`` those
+    that were lost while they did. Raises EngineError when Ray is missing or cannot be reached.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class RayExecutor:
         self.at_once = at_once
         self.batches = max(1, batches)
         self.lost: list[str] = []
+        self.busy: list[str] = []
         self._ray = _connected(address)
         self._started = bool(getattr(self._ray, "_holdtrue_started", False))
         remote = self._ray.remote
@@ -164,6 +167,7 @@ class RayExecutor:
         """Hold one batch, on another node when one is lost. Raises EngineError."""
         while batch.missing:
             batch.tries += 1
+            batch.node = ""
             hold = self._hold.options(**_needs(rung))
             stream = hold.remote(config, list(batch.missing), self._remote_options(config))
             try:
@@ -176,9 +180,12 @@ class RayExecutor:
                     self._ray.cancel(stream, force=False)
                 raise
             except self._ray.exceptions.RayError as error:
-                self.lost.append(batch.nodes[-1] if batch.nodes else "a node")
+                self.lost.append(batch.node or "unknown")
                 if batch.tries >= TRIES:
                     raise _lost(rung, error) from None
+            finally:
+                if batch.node in self.busy:
+                    self.busy.remove(batch.node)
 
     def _take(
         self,
@@ -198,7 +205,8 @@ class RayExecutor:
                     f"a node has holdtrue {item['version']}, this machine {__version__}",
                     remedy="Install the same version on every node.",
                 )
-            batch.nodes.append(item["node"])
+            batch.node = item["node"]
+            self.busy.append(batch.node)
         elif "transcript" in item:
             transcript = from_json(item["transcript"], source=f"{rung.name} on the cluster")
             number = transcript.session or 0
@@ -247,6 +255,7 @@ def _connected(address: str | None) -> Any:
         raise EngineError(
             "the Ray executor needs Ray", remedy="pip install 'holdtrue[ray]'"
         ) from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anybody
     ray._holdtrue_started = False
     if ray.is_initialized():
         return ray

@@ -78,11 +78,14 @@ def waiting(
         if standings[index] is Standing.MET
         for place in (places[index],)
     }
+
+    def open_(place: Place) -> bool:
+        return exhaustive or place.track not in limits or place.cost < limits[place.track]
+
     return [
         index
         for index in order(places)
-        if standings[index] is Standing.UNTESTED
-        and (exhaustive or places[index].cost < limits.get(places[index].track, float("inf")))
+        if standings[index] is Standing.UNTESTED and open_(places[index])
     ]
 
 
