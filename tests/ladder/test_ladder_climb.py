@@ -136,6 +136,12 @@ def test_a_model_file_that_is_not_there_is_a_failed_rung(tmp_path: Path) -> None
     assert "no.gguf" in answers.limits(result)[0]
 
 
+def test_a_rung_of_unknown_size_that_failed_may_have_been_the_smallest(tmp_path: Path) -> None:
+    gone = RungEntry(model=f"gguf:{tmp_path}/no.gguf", name="gone")
+    result = run_ladder(begin(tmp_path, make(tmp_path, gone, rung("steady", 500, name="large"))))
+    assert answers.headline(result) == "Smallest confirmed: large; gone could not be tested."
+
+
 def test_no_rung_viable_and_every_rung_undetermined_are_said(tmp_path: Path) -> None:
     none = make(tmp_path, rung("gaming", 100), rung("collapse", 200))
     result = run_ladder(begin(tmp_path, none))

@@ -139,14 +139,21 @@ class LadderResult:
 def ladder_result(
     ladder: Ladder, results: Mapping[str, RungResult], measured: Mapping[str, float]
 ) -> LadderResult:
-    """What ``results`` say, as far as a search of one rung at a time would have come."""
+    """What ``results`` say, as far as a search of one rung at a time would have come.
+
+    A rung that was unusable from the start counts wherever it stands, since its cost is unknown.
+    """
     places = ladder.places(measured)
     standings = [
         results[rung.name].standing if rung.name in results else Standing.UNTESTED
         for rung in ladder.rungs
     ]
     counted = reached(places, standings, exhaustive=ladder.exhaustive)
-    names = [ladder.rungs[index].name for index in counted]
+    names = [
+        rung.name
+        for index, rung in enumerate(ladder.rungs)
+        if index in counted or (rung.unusable and rung.name in results)
+    ]
     return LadderResult(ladder, tuple(places), {name: results[name] for name in names})
 
 

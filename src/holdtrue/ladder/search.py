@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import isinf
 
 from holdtrue.stats.evidence import ALPHA
 
@@ -28,7 +29,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A rung in the search: its ``cost`` (any unit, ascending) and the ``track`` it belongs to.
+    """A rung in the search: its ``cost`` (any unit, infinite if unknown) and its ``track``.
 
     Tracks are searched each for itself: rungs that differ in more than scale, such as two
     protocols, side by side.
@@ -43,8 +44,8 @@ class Found:
     """What a search of one track has found, as indices of places.
 
     ``smallest`` is the cheapest that is met. ``open`` are undetermined, ``lost`` failed and
-    ``untested`` not yet tested rungs that are cheaper than it (all of them where none is met): any
-    of those may hold as well.
+    ``untested`` not yet tested rungs that are cheaper than it or of unknown cost (all of them
+    where none is met): any of those may hold as well.
     """
 
     track: str
@@ -95,7 +96,10 @@ def find(places: Sequence[Place], standings: Sequence[Standing]) -> list[Found]:
     for track in dict.fromkeys(place.track for place in places):
         ranked = [index for index in order(places) if places[index].track == track]
         smallest = next((i for i in ranked if standings[i] is Standing.MET), None)
-        below = ranked if smallest is None else ranked[: ranked.index(smallest)]
+        below = ranked
+        if smallest is not None:
+            unknown = [i for i in ranked if isinf(places[i].cost) and i != smallest]
+            below = list(dict.fromkeys([*ranked[: ranked.index(smallest)], *unknown]))
         open_, lost, untested = (
             tuple(i for i in below if standings[i] is kind)
             for kind in (Standing.UNDETERMINED, Standing.FAILED, Standing.UNTESTED)
