@@ -222,8 +222,8 @@ def make_reply(
     if isinstance(reason, str) and (failure := FAILURES.get(reason)):
         raise GenerationError(failure)
     stop = STOPS.get(reason, StopReason.UNKNOWN) if isinstance(reason, str) else StopReason.UNKNOWN
-    said = spoken(text)
-    if not said.strip():
+    said = spoken(text).strip()
+    if not said:
         why = "only reasoning" if text.strip() else "nothing"
         hint = "Raise max_tokens, or switch the model's reasoning off." if text.strip() else None
         raise GenerationError(
