@@ -12,10 +12,12 @@ from holdtrue.errors import WorkspaceError
 from holdtrue.persona import load_persona
 from holdtrue.protocol import load_protocol
 from holdtrue.runs import (
+    MANIFEST,
     Journal,
     Run,
     create_run,
     differing_keys,
+    next_number,
     open_run,
     read_journal,
     used_numbers,
@@ -57,9 +59,57 @@ def test_stored_sessions_are_never_written_over_by_another_run(tmp_path: Path) -
     run.store(Transcript(id="t", session=1, persona=load_persona("sage")))
     with pytest.raises(WorkspaceError) as caught:
         create_run(tmp_path, config(run_id="r2"))
-    assert "--session 002" in (caught.value.remedy or "")
+    assert "--session 005" in (caught.value.remedy or "")
     assert not (tmp_path / "runs" / "r2").exists()
-    create_run(tmp_path, config(run_id="r2", first_session=2))
+
+
+def test_numbers_of_an_unfinished_run_are_kept_for_it(tmp_path: Path) -> None:
+    unfinished = create_run(tmp_path, config())
+    assert next_number(tmp_path, "30B") == 5
+    assert next_number(tmp_path, "7B") == 1
+    with pytest.raises(WorkspaceError, match="001 to 004") as caught:
+        create_run(tmp_path, config(run_id="r2", first_session=3))
+    assert "--session 005" in (caught.value.remedy or "")
+    unfinished.write_json(MANIFEST, {})
+    assert next_number(tmp_path, "30B") == 1
+    create_run(tmp_path, config(run_id="r2"))
+
+
+def test_the_next_runs_sessions_are_not_taken_for_the_last_ones(tmp_path: Path) -> None:
+    sage = load_persona("sage")
+    first = create_run(tmp_path, config())
+    first.store(Transcript(id="t", session=1, persona=sage, run="r1"))
+    first.write_json(MANIFEST, {})
+    second = create_run(tmp_path, config(run_id="r2", first_session=2))
+    second.store(Transcript(id="t", session=2, persona=sage, run="r2"))
+    assert [one.session for one in first.transcripts()] == [1]
+    assert [one.session for one in second.transcripts()] == [2]
+    with pytest.raises(WorkspaceError, match="another run"):
+        first.store(Transcript(id="t", session=2, persona=sage, run="r1"))
+
+
+def test_two_processes_cannot_go_on_with_one_run(tmp_path: Path) -> None:
+    run = create_run(tmp_path, config())
+    with (
+        run.locked(),
+        pytest.raises(WorkspaceError, match="another process"),
+        open_run(run.folder).locked(),
+    ):
+        pytest.fail("held twice")
+    with run.locked():
+        pass
+
+
+def test_a_run_without_a_turn_leaves_nothing_behind(tmp_path: Path) -> None:
+    run = create_run(tmp_path, config())
+    with Journal(run.journal_path) as journal:
+        assert run.discard_if_empty()
+        assert not run.folder.exists()
+    run = create_run(tmp_path, config())
+    with Journal(run.journal_path) as journal:
+        journal.turn(PLAN, turn(1))
+    assert not run.discard_if_empty()
+    assert run.journal_path.is_file()
 
 
 def test_a_changed_configuration_is_noticed(tmp_path: Path) -> None:

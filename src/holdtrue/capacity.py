@@ -22,7 +22,7 @@ from holdtrue.engines.preflight import Plan, Preflight, run_preflight
 from holdtrue.engines.registry import open_engine
 from holdtrue.runconfig import RunConfig, read_config
 from holdtrue.runner import run_sessions
-from holdtrue.runs import Journal, Run
+from holdtrue.runs import MANIFEST, Journal, Run
 from holdtrue.scoring.measures import ScoredSession
 from holdtrue.scoring.score import score_transcript, scorer_version
 from holdtrue.session import SessionPlan
@@ -33,7 +33,6 @@ FAILED_SHARE = 0.10
 PREFLIGHT = "preflight.json"
 RESOURCES = "resources.json"
 VERDICT = "verdict.json"
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,6 +78,7 @@ class RunConfig(StrictModel):
             ),
             phase=self.protocol.phase_named(self.phase),
             sampling=self.sampling,
+            run=self.run_id,
             label=f"{self.label}-session",
         )
 

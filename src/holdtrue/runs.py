@@ -9,11 +9,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from filelock import FileLock, Timeout
 
 from holdtrue.errors import WorkspaceError
 from holdtrue.files import write_atomic
@@ -23,6 +27,7 @@ from holdtrue.transcript import Transcript, Turn, read_transcript, to_json
 CONFIG = "config.json"
 JOURNAL = "journal.jsonl"
 LOG = "engine.log"
+MANIFEST = "manifest.json"
 RUNS = "runs"
 FREE_KEYS = frozenset({"created", "command", "versions", "run_id"})
 MAX_CONFIG_BYTES = 20_000_000
@@ -64,15 +69,60 @@ class Run:
         return self.transcripts_folder / f"{self.label}-session-{number:03d}.json"
 
     def store(self, transcript: Transcript) -> Path:
-        """Write a session's transcript, finished or failed."""
-        return write_atomic(self.transcript_path(transcript.session or 0), to_json(transcript))
+        """Write a session's transcript, finished or failed; never over another run's."""
+        path = self.transcript_path(transcript.session or 0)
+        if path.is_file() and not self._owns(read_transcript(path)):
+            raise WorkspaceError(
+                "this session belongs to another run",
+                where=str(path),
+                remedy="Begin a new run, with another --label or --out.",
+            )
+        return write_atomic(path, to_json(transcript))
+
+    def _owns(self, transcript: Transcript) -> bool:
+        """Runs of one label share a folder, and the next run's numbers follow on this one's."""
+        return transcript.run in (None, self.config.get("run_id"))
 
     def transcripts(self) -> list[Transcript]:
         """The stored sessions of this run, by number. Raises TranscriptError for a bad file."""
         first = int(self.config["first_session"])
         last = first + int(self.config["budget"])
         paths = [self.transcript_path(number) for number in range(first, last)]
-        return [read_transcript(path) for path in paths if path.is_file()]
+        found = [read_transcript(path) for path in paths if path.is_file()]
+        return [transcript for transcript in found if self._owns(transcript)]
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the run, so that no two processes go on with it at once.
+
+        The lock ends with its process. Raises WorkspaceError when another one holds it.
+        """
+        lock = FileLock(self.folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            raise WorkspaceError(
+                "another process is at work on this run",
+                where=str(self.folder),
+                remedy="Wait for it to end, or stop that process.",
+            ) from None
+        except OSError as error:
+            raise WorkspaceError(
+                f"cannot be locked: {error.strerror}", where=str(self.folder)
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def discard_if_empty(self) -> bool:
+        """Take away a run that ended before its first turn; whether it was one."""
+        if self.journal_path.is_file() and self.journal_path.stat().st_size:
+            return False
+        if (self.folder / MANIFEST).is_file() or self.transcripts():
+            return False
+        shutil.rmtree(self.folder, ignore_errors=True)
+        return True
 
     def finished_turns(self) -> dict[int, tuple[Turn, ...]]:
         """Turns by session number, as the journal has them; a torn last line is dropped."""
@@ -117,17 +167,60 @@ def create_run(out: Path, config: Mapping[str, Any]) -> Run:
             remedy="Name a folder that you may write to with --out.",
         ) from None
     run = Run(folder, out, dict(config))
-    first = int(config["first_session"])
-    taken = [n for n in used_numbers(out, run.label) if n >= first]
-    if taken:
-        folder.rmdir()
+    try:
+        with FileLock(out / RUNS / ".new.lock"):
+            _check_numbers(run)
+            run.write_json(CONFIG, {"digest": config_digest(config), **config})
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return run
+
+
+def _check_numbers(run: Run) -> None:
+    """Refuse numbers that hold sessions, or that an unfinished run still needs."""
+    first = int(run.config["first_session"])
+    used = used_numbers(run.out, run.label)
+    free = next_number(run.out, run.label)
+    elsewhere = f"Use --session {free:03d}, another --label or another --out."
+    if taken := [n for n in used if n >= first]:
         raise WorkspaceError(
             f"session {min(taken):03d} of label {run.label!r} is already there",
             where=str(run.transcripts_folder),
-            remedy=f"Use --session {max(taken) + 1:03d}, another --label or another --out.",
+            remedy=elsewhere,
         )
-    run.write_json(CONFIG, {"digest": config_digest(config), **config})
-    return run
+    for other, numbers in _unfinished(run.out, run.label):
+        if first < numbers.stop:
+            raise WorkspaceError(
+                f"sessions {numbers.start:03d} to {numbers.stop - 1:03d} of label {run.label!r} "
+                "are kept for a run that is not finished",
+                where=str(other),
+                remedy=f"Go on with it by --resume, or delete its folder. {elsewhere}",
+            )
+
+
+def next_number(out: Path, label: str) -> int:
+    """The first session number of ``label`` after those stored, or kept for unfinished runs."""
+    kept = [numbers.stop - 1 for _, numbers in _unfinished(out, label)]
+    return max([0, *used_numbers(out, label), *kept]) + 1
+
+
+def _unfinished(out: Path, label: str) -> list[tuple[Path, range]]:
+    """Folders of the runs of ``label`` that can still be resumed, and the numbers they may use."""
+    found = []
+    for path in sorted((out / RUNS).glob(f"*/{CONFIG}")):
+        if (path.parent / MANIFEST).is_file():
+            continue
+        try:
+            config = _read_json(path)
+            _check_names(config, path.parent)
+            first = config["first_session"]
+            numbers = range(first, first + config["budget"])
+        except (WorkspaceError, LookupError, TypeError):
+            continue  # it cannot be resumed, so it needs no numbers
+        if config["label"] == label:
+            found.append((path.parent, numbers))
+    return found
 
 
 def used_numbers(out: Path, label: str) -> list[int]:

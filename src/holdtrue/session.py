@@ -66,6 +66,7 @@ class SessionPlan:
     model: str
     dry_run: bool = True
     cluster: str | None = None
+    run: str | None = None
 
 
 def session_seed(root: int, index: int) -> int:
@@ -95,6 +96,7 @@ def plan_session(
     sampling: Sampling | None = None,
     dry_run: bool = True,
     cluster: str | None = None,
+    run: str | None = None,
     label: str = "session",
 ) -> SessionPlan:
     """Draw the phrasings and render what the model is told.
@@ -136,6 +138,7 @@ def plan_session(
         model=model,
         dry_run=dry_run,
         cluster=cluster,
+        run=run,
     )
 
 
@@ -239,6 +242,7 @@ def transcript_of(
         seed=plan.seed,
         dry_run=plan.dry_run,
         cluster=plan.cluster,
+        run=plan.run,
         system=plan.system,
         summary=plan.snapshot.summary,
         exemplars=plan.snapshot.exemplars,

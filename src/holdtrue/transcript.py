@@ -63,9 +63,10 @@ class Transcript(StrictModel):
     """One session.
 
     ``arm`` names the set of sessions that it belongs to (equal persona, protocol, model and
-    sampling), ``cluster`` the production chain, if it is part of one. ``engine`` holds
-    EngineFacts as plain values. ``error`` says why a session failed; its turns are those that
-    were finished before. ``source`` is the file it was imported from, None for our own.
+    sampling), ``cluster`` the production chain, if it is part of one, ``run`` the id of the run
+    that held it. ``engine`` holds EngineFacts as plain values. ``error`` says why a session
+    failed; its turns are those that were finished before. ``source`` is the file it was imported
+    from, None for our own.
     """
 
     id: str
@@ -78,6 +79,7 @@ class Transcript(StrictModel):
     seed: Count | None = None
     dry_run: bool = True
     cluster: str | None = None
+    run: str | None = None
     system: Raw | None = None
     summary: Raw | None = None
     exemplars: tuple[Raw, ...] = ()

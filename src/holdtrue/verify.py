@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from holdtrue.capacity import MANIFEST, VERDICT, RunRecord, load_record
+from holdtrue.capacity import VERDICT, RunRecord, load_record
 from holdtrue.documents.write import analysis_name, analysis_text
 from holdtrue.errors import ConfigError
-from holdtrue.runs import Run
+from holdtrue.runs import MANIFEST, Run
 from holdtrue.session import turn_seed
 from holdtrue.transcript import Transcript
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -62,7 +64,11 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; exit codes: 0 done, 1 and 3 from gates, 2 usage, 4 engine."""
+    """Run the command line; exit codes: 0 done, 1 and 3 from gates, 2 usage, 4 engine.
+
+    130 after Ctrl-C and 143 after SIGTERM, which ends a verb in the same orderly way.
+    """
+    terminated = _interrupt_on_sigterm()
     try:
         code = cli.main(standalone_mode=False)
     except click.ClickException as error:
@@ -70,7 +76,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         click.echo("Stopped. Everything finished so far is kept.", err=True)
-        sys.exit(130)
+        sys.exit(143 if terminated else 130)
     except HoldtrueError as error:
         from holdtrue.cli.output import printable
 
@@ -79,4 +85,22 @@ def main() -> None:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  (the reader has gone away)
         sys.exit(0)
+    if code == 130 and terminated:
+        code = 143
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupt_on_sigterm() -> list[int]:
+    """Let SIGTERM interrupt as Ctrl-C does; the list holds the signal once it came."""
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        handler = signal.getsignal(signal.SIGINT)
+        if callable(handler):  # asyncio's own while it runs
+            handler(number, frame)
+        else:  # Ctrl-C is ignored, as in a background job; SIGTERM is not
+            raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    return received

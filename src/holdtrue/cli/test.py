@@ -17,6 +17,7 @@ from holdtrue.cli.options import (
     make_engine_options,
     persona_options,
 )
+from holdtrue.errors import HoldtrueError
 
 if TYPE_CHECKING:
     from holdtrue.capacity import RunRecord
@@ -118,18 +119,28 @@ def command(ctx: click.Context, /, **values: Any) -> int:
 
     gate, junit, as_json = values.pop("gate"), values.pop("junit"), values.pop("as_json")
     run, config, options = _prepared(ctx, values)
-    with TestProgress(config, quiet=as_json) as progress:
+    with run.locked(), TestProgress(config, quiet=as_json) as progress:
         try:
             record = asyncio.run(run_capacity(config, run, options, progress))
-        except KeyboardInterrupt:
             progress.stop()
-            click.echo(
-                f"Stopped. Go on with: holdtrue test --resume {_shown(run.folder)}", err=True
-            )
-            return 130
-    paths = write_documents(record, run.out)
+            paths = write_documents(record, run.out)
+        except (KeyboardInterrupt, HoldtrueError) as error:
+            progress.stop()
+            return _stopped(error, run)
     _finish(record, paths, junit=junit, as_json=as_json)
     return _exit_code(record, gate)
+
+
+def _stopped(error: KeyboardInterrupt | HoldtrueError, run: Run) -> int:
+    """Say how to go on with a run that ended early; one without a turn leaves nothing behind."""
+    empty = run.discard_if_empty()
+    way = f"Go on with: holdtrue test --resume {shlex.quote(_shown(run.folder))}"
+    if isinstance(error, HoldtrueError):
+        if not empty:
+            error.remedy = f"{error.remedy} {way}" if error.remedy else way
+        raise error
+    click.echo("Stopped before the first reply." if empty else f"Stopped. {way}", err=True)
+    return 130
 
 
 def _prepared(ctx: click.Context, values: dict[str, Any]) -> tuple[Run, RunConfig, EngineOptions]:
@@ -144,8 +155,8 @@ def _prepared(ctx: click.Context, values: dict[str, Any]) -> tuple[Run, RunConfi
     resume = values.pop("resume")
     if resume:
         run = open_run(resume)
-        _check_resumed(ctx, values, run)
         config = read_config(run)
+        _check_resumed(ctx, values, run, config)
         options = make_engine_options(values, run.log_path)
         adapter = Path(config.adapter) if config.adapter else None
         return run, config, replace(options, adapter=adapter, bits=config.bits)
@@ -172,7 +183,7 @@ def _new_config(values: dict[str, Any], workspace: Workspace, out: Path) -> RunC
         new_run_id,
         now,
     )
-    from holdtrue.runs import used_numbers
+    from holdtrue.runs import next_number
     from holdtrue.workspace import read_state, snapshot_of
 
     model = _model_of(values, workspace)
@@ -194,7 +205,6 @@ def _new_config(values: dict[str, Any], workspace: Workspace, out: Path) -> RunC
         }
     )
     names = values["criteria"] or ("minimum", "full")
-    used = used_numbers(out, label)
     return RunConfig(
         run_id=new_run_id(host, label),
         label=label,
@@ -210,7 +220,7 @@ def _new_config(values: dict[str, Any], workspace: Workspace, out: Path) -> RunC
         budget=values["budget"],
         batch=values["batch"],
         mode=values["mode"],
-        first_session=values["session"] or (used[-1] + 1 if used else 1),
+        first_session=values["session"] or next_number(out, label),
         criteria=tuple(load_criteria(name, workspace.folders("criteria")) for name in names),
         baseline=load_baseline(
             values["baseline"] or settings.baseline, workspace.folders("baselines")
@@ -237,7 +247,7 @@ def _default_phase(phases: Any, wanted: str) -> str:
     return wanted if wanted in names else str(names[0])
 
 
-def _check_resumed(ctx: click.Context, values: dict[str, Any], run: Run) -> None:
+def _check_resumed(ctx: click.Context, values: dict[str, Any], run: Run, config: RunConfig) -> None:
     """Refuse options that would change a run's results, naming them and both values."""
     from holdtrue.errors import WorkspaceError
 
@@ -246,13 +256,12 @@ def _check_resumed(ctx: click.Context, values: dict[str, Any], run: Run) -> None
         for name in values
         if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
     ]
-    plain = ("seed", "budget", "batch", "mode", "label", "host", "phase")
     differing = [
-        f"--{name} {values[name]} (the run has {run.config.get(name)})"
-        for name in given
-        if name in plain and values[name] != run.config.get(name)
+        f"--{name.replace('_', '-')} {values[name]} (the run has {stored})"
+        for name, stored in _settled(config).items()
+        if name in given and values[name] != stored
     ]
-    differing += _differing_files(given, values, run)
+    differing += _differing_files(given, values, run, config)
     if differing:
         raise WorkspaceError(
             "a run is only resumed under its own configuration; differing: " + "; ".join(differing),
@@ -261,14 +270,29 @@ def _check_resumed(ctx: click.Context, values: dict[str, Any], run: Run) -> None
         )
 
 
-def _differing_files(given: list[str], values: dict[str, Any], run: Run) -> list[str]:
-    """Differences in options that name a file or model: persona, protocol, baseline, criteria."""
+def _settled(config: RunConfig) -> dict[str, Any]:
+    """Values of plain options that a run began with, in the form that the options have."""
+    same = ("seed", "budget", "batch", "mode", "label", "host", "phase")
+    return {
+        **{name: getattr(config, name) for name in same},
+        "temperature": config.sampling.temperature,
+        "max_tokens": config.sampling.max_tokens,
+        "session": config.first_session,
+        "bits": str(config.bits) if config.bits else None,
+    }
+
+
+def _differing_files(
+    given: list[str], values: dict[str, Any], run: Run, config: RunConfig
+) -> list[str]:
+    """Differences in options that name a file, folder or model."""
+    from holdtrue.baseline import load_baseline
+    from holdtrue.criteria import load_criteria
     from holdtrue.persona import load_persona
     from holdtrue.protocol import load_protocol
-    from holdtrue.runconfig import read_config
     from holdtrue.workspace import find_workspace
 
-    workspace, config = find_workspace(values["workspace"]), read_config(run)
+    workspace = find_workspace(values["workspace"])
     found = []
     if "persona" in given:
         persona = load_persona(values["persona"], workspace.folders("personas"))
@@ -287,9 +311,21 @@ def _differing_files(given: list[str], values: dict[str, Any], run: Run) -> list
     for name in ("model", "model_argument"):
         if name in given and values[name] and values[name] != config.model:
             found.append(f"model {values[name]} (the run has {config.model})")
-    for name in ("baseline", "criteria", "session", "temperature", "max_tokens", "out"):
-        if name in given:
-            found.append(f"--{name.replace('_', '-')} (settled when the run began)")
+    if "baseline" in given:
+        baseline = load_baseline(values["baseline"], workspace.folders("baselines"))
+        if baseline != config.baseline:
+            found.append(f"--baseline {values['baseline']} (the run has another)")
+    if "criteria" in given:
+        sets = tuple(
+            load_criteria(name, workspace.folders("criteria")) for name in values["criteria"]
+        )
+        if sets != config.criteria:
+            stored = ", ".join(one.name for one in config.criteria)
+            found.append(f"--criteria {', '.join(values['criteria'])} (the run has {stored})")
+    if "adapter" in given and str(values["adapter"].resolve()) != config.adapter:
+        found.append(f"--adapter {values['adapter']} (the run has {config.adapter})")
+    if "out" in given and values["out"].expanduser().resolve() != run.out.resolve():
+        found.append(f"--out {values['out']} (the run is in {run.out})")
     return found
 
 
