@@ -3,19 +3,17 @@
     python benchmarks/llamacpp_throughput.py [--sessions 24] [--rounds 2] [--neighbour busy|llama]
 
 Every setting runs the same five-turn sessions (protocol v2.0, replies of at most --tokens tokens).
-Settings take turns within a round, so that a change of the machine's load hits all alike; ratios
-are taken within a round, and their median is printed. "evaluated" is prompt tokens that the model
-really read, over the distinct ones: those of every session once, plus one shared system message a
-slot.
+Settings stay loaded and take turns within a round, so that a change of the machine's load hits all
+alike; ratios to the first setting are taken within a round, and their median is printed. The cpu
+ratio compares processor seconds a token. "evaluated" is the prompt tokens that the model really
+read, over the tokens of each session's last prompt and reply.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import multiprocessing
-import platform
 import statistics
 import threading
 import time
@@ -23,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -36,11 +35,15 @@ from holdtrue.persona import load_persona
 from holdtrue.protocol import Sampling, draw_phrasings, load_protocol, render_system
 
 MODEL = "smollm2-135m"
+WINDOW = 6
 
 
 @dataclass(frozen=True)
 class Result:
+    """One block; ``cpu`` is processor seconds, which a busy machine disturbs less."""
+
     seconds: float
+    cpu: float
     tokens: int
     evaluated: int
     distinct: int
@@ -48,6 +51,10 @@ class Result:
     @property
     def speed(self) -> float:
         return self.tokens / self.seconds
+
+    @property
+    def per_token(self) -> float:
+        return self.cpu / self.tokens
 
 
 @dataclass(frozen=True)
@@ -82,84 +89,110 @@ def scripts(count: int) -> list[Script]:
     return [Script(system, draw_phrasings(phase, rng), reminders) for _ in range(count)]
 
 
-def ours(
-    listed: list[Script], sampling: Sampling, layout: Layout, window: int, flight: int
-) -> Result:
+class Ours:
     """The engine with ``flight`` sessions going on at once."""
 
-    async def run() -> Result:
-        async with LlamaCppEngine(MODEL, EngineOptions(), layout=layout) as engine:
-            gate = asyncio.Semaphore(flight)
-            tokens = prompts = 0
+    def __init__(self, layout: Layout, flight: int) -> None:
+        self.flight = flight
+        self.runner = asyncio.Runner()
+        self.engine = LlamaCppEngine(MODEL, EngineOptions(), layout=layout)
+        self.runner.run(self.engine.__aenter__())
 
-            async def session(script: Script, seed: int) -> None:
-                nonlocal tokens, prompts
-                async with gate:
-                    said: list[str] = []
-                    for turn in range(len(script.prompts)):
-                        reply = await engine.generate(
-                            script.messages(turn, said, window), sampling, seed=seed * 10 + turn
-                        )
-                        said.append(reply.text)
-                        tokens += reply.completion_tokens or 0
-                    prompts += (reply.prompt_tokens or 0) + (reply.completion_tokens or 0)
+    def close(self) -> None:
+        self.runner.run(self.engine.__aexit__(None, None, None))
+        self.runner.close()
 
-            started = time.monotonic()
-            await asyncio.gather(*(session(script, i) for i, script in enumerate(listed)))
-            return Result(time.monotonic() - started, tokens, engine.evaluated_tokens, prompts)
+    def block(self, listed: list[Script], sampling: Sampling, first_seed: int) -> Result:
+        return self.runner.run(self._block(listed, sampling, first_seed))
 
-    return asyncio.run(run())
+    async def _block(self, listed: list[Script], sampling: Sampling, first_seed: int) -> Result:
+        gate = asyncio.Semaphore(self.flight)
+        tokens = distinct = 0
+
+        async def session(script: Script, seed: int) -> None:
+            nonlocal tokens, distinct
+            async with gate:
+                said: list[str] = []
+                for turn in range(len(script.prompts)):
+                    reply = await self.engine.generate(
+                        script.messages(turn, said, WINDOW), sampling, seed=seed * 10 + turn
+                    )
+                    said.append(reply.text)
+                    tokens += reply.completion_tokens or 0
+                distinct += (reply.prompt_tokens or 0) + (reply.completion_tokens or 0)
+
+        before = self.engine.evaluated_tokens
+        watch = Watch()
+        await asyncio.gather(*(session(one, first_seed + i) for i, one in enumerate(listed)))
+        return watch.result(tokens, self.engine.evaluated_tokens - before, distinct)
 
 
-def bare(
-    listed: list[Script], sampling: Sampling, layout: Layout, window: int, flight: int
-) -> Result:
+class Bare:
     """xllamacpp driven by as many threads, each with a slot of its own and nothing around it."""
-    library = import_xllamacpp()
-    params = library.CommonParams()
-    params.model.path = str(fetch(MODEL))
-    params.verbosity, params.warmup = 0, False
-    params.n_parallel, params.n_ctx = layout.slots, layout.slots * layout.context
-    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = layout.threads
-    servers = [library.Server(params) for _ in range(layout.servers)]
-    waiting = list(enumerate(listed))
-    lock = threading.Lock()
-    totals = [0, 0, 0]
 
-    def drive(lane: int) -> None:
-        server, slot = servers[lane % layout.servers], lane // layout.servers
-        while True:
-            with lock:
-                if not waiting:
-                    return
-                seed, script = waiting.pop(0)
-            said: list[str] = []
-            for turn in range(len(script.prompts)):
-                answer = server.handle_chat_completions(
-                    {
-                        "messages": [m.as_dict() for m in script.messages(turn, said, window)],
-                        "max_tokens": sampling.max_tokens,
-                        "temperature": sampling.temperature,
-                        "top_p": sampling.top_p,
-                        "top_k": sampling.top_k,
-                        "min_p": sampling.min_p,
-                        "seed": seed * 10 + turn,
-                        "id_slot": slot,
-                    }
-                )
-                said.append(answer["choices"][0]["message"]["content"] or "…")
+    def __init__(self, layout: Layout, flight: int) -> None:
+        library = import_xllamacpp()
+        params = library.CommonParams()
+        params.model.path = str(fetch(MODEL))
+        params.verbosity, params.warmup = 0, False
+        params.n_parallel, params.n_ctx = layout.slots, layout.slots * layout.context
+        params.cpuparams.n_threads = params.cpuparams_batch.n_threads = layout.threads
+        self.servers = [library.Server(params) for _ in range(layout.servers)]
+        self.flight = flight
+
+    def close(self) -> None:
+        self.servers.clear()
+
+    def block(self, listed: list[Script], sampling: Sampling, first_seed: int) -> Result:
+        waiting = list(enumerate(listed, start=first_seed))
+        lock = threading.Lock()
+        totals = [0, 0, 0]
+
+        def drive(lane: int) -> None:
+            slot, number = divmod(lane, len(self.servers))
+            while True:
                 with lock:
-                    totals[0] += answer["usage"]["completion_tokens"]
-                    totals[1] += answer["timings"]["prompt_n"]
-            with lock:
-                totals[2] += answer["usage"]["total_tokens"]
+                    if not waiting:
+                        return
+                    seed, script = waiting.pop(0)
+                said: list[str] = []
+                for turn in range(len(script.prompts)):
+                    body = request(script.messages(turn, said, WINDOW), sampling)
+                    body.update(seed=seed * 10 + turn, id_slot=slot)
+                    answer = self.servers[number].handle_chat_completions(body)
+                    said.append(answer["choices"][0]["message"]["content"] or "…")
+                    with lock:
+                        totals[0] += answer["usage"]["completion_tokens"]
+                        totals[1] += answer["timings"]["prompt_n"]
+                with lock:
+                    totals[2] += answer["usage"]["total_tokens"]
 
-    started = time.monotonic()
-    with ThreadPoolExecutor(flight) as pool:
-        list(pool.map(drive, range(flight)))
-    seconds = time.monotonic() - started
-    servers.clear()
-    return Result(seconds, *totals)
+        watch = Watch()
+        with ThreadPoolExecutor(self.flight) as pool:
+            list(pool.map(drive, range(self.flight)))
+        return watch.result(*totals)
+
+
+def request(messages: list[Message], sampling: Sampling) -> dict[str, Any]:
+    return {
+        "messages": [message.as_dict() for message in messages],
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "min_p": sampling.min_p,
+    }
+
+
+class Watch:
+    """Wall and processor seconds since it was made."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = time.monotonic(), time.process_time()
+
+    def result(self, tokens: int, evaluated: int, distinct: int) -> Result:
+        wall, cpu = time.monotonic() - self.wall, time.process_time() - self.cpu
+        return Result(wall, cpu, tokens, evaluated, distinct)
 
 
 def spin() -> None:
@@ -169,9 +202,9 @@ def spin() -> None:
 
 def chatter() -> None:
     """Another process with a model of its own, always generating."""
-    listed = scripts(2)
+    engine = Ours(Layout(1, 2, 2, CONTEXT, False), 2)
     while True:
-        ours(listed, Sampling(max_tokens=64), Layout(1, 2, 2, CONTEXT, False), 6, 2)
+        engine.block(scripts(2), Sampling(max_tokens=64), 0)
 
 
 @contextmanager
@@ -190,63 +223,64 @@ def neighbour(kind: str | None) -> Iterator[None]:
         process.join()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sessions", type=int, default=24)
-    parser.add_argument("--rounds", type=int, default=2)
-    parser.add_argument("--tokens", type=int, default=48)
-    parser.add_argument("--neighbour", choices=("busy", "llama"))
-    parser.add_argument("--only", help="comma-separated settings")
-    chosen = parser.parse_args()
-    fetch(MODEL)
-    listed, sampling = scripts(chosen.sessions), Sampling(max_tokens=chosen.tokens)
-    cores = usable_cores()
-
+def settings(cores: int) -> dict[str, Callable[[], Ours | Bare]]:
     def one(slots: int) -> Layout:
         return Layout(1, slots, cores, CONTEXT, replayable=slots == 1)
 
-    each = Layout(cores, max(1, 8 // cores), 1, CONTEXT, replayable=False)
-    settings = {
-        "bare 1 server x 8 slots": lambda: bare(listed, sampling, one(8), 6, 8),
-        "1 server x 1 slot": lambda: ours(listed, sampling, one(1), 6, 1),
-        "1 server x 4 slots": lambda: ours(listed, sampling, one(4), 6, 4),
-        "1 server x 8 slots": lambda: ours(listed, sampling, one(8), 6, 8),
-        "1 server x 8 slots, 4 in flight": lambda: ours(listed, sampling, one(8), 6, 4),
-        f"{cores} servers x {each.slots} slots x 1 thread": lambda: ours(
-            listed, sampling, each, 6, each.lanes
-        ),
-        f"{cores} servers x {each.slots} slots x 1 thread, 4 in flight": lambda: ours(
-            listed, sampling, each, 6, 4
-        ),
-        f"bare {cores} servers x {each.slots} slots x 1 thread": lambda: bare(
-            listed, sampling, each, 6, each.lanes
-        ),
-        f"reproducible, {cores} servers x 1 slot x 1 thread": lambda: ours(
-            listed, sampling, Layout(cores, 1, 1, CONTEXT, replayable=True), 6, cores
-        ),
+    many = Layout(cores, max(1, 8 // cores), 1, CONTEXT, replayable=False)
+    apart = Layout(cores, 1, 1, CONTEXT, replayable=True)
+    several = f"{cores} servers x {many.slots} slots x 1 thread"
+    return {
+        "bare, 1 server x 8 slots": lambda: Bare(one(8), 8),
+        "1 server x 1 slot": lambda: Ours(one(1), 1),
+        "1 server x 4 slots": lambda: Ours(one(4), 4),
+        "1 server x 8 slots": lambda: Ours(one(8), 8),
+        "1 server x 8 slots, 4 in flight": lambda: Ours(one(8), 4),
+        several: lambda: Ours(many, many.lanes),
+        f"{several}, 4 in flight": lambda: Ours(many, 4),
+        f"reproducible, {cores} servers x 1 slot": lambda: Ours(apart, cores),
     }
-    if chosen.only:
-        wanted = chosen.only.split(",")
-        settings = {name: run for i, (name, run) in enumerate(settings.items()) if str(i) in wanted}
-    results: dict[str, list[Result]] = {name: [] for name in settings}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sessions", type=int, default=24, help="sessions of a block")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--tokens", type=int, default=48)
+    parser.add_argument("--neighbour", choices=("busy", "llama"))
+    parser.add_argument("--only", help="numbers of settings, from 0, comma-separated")
+    chosen = parser.parse_args()
+    fetch(MODEL)
+    known = settings(usable_cores())
+    wanted = chosen.only.split(",") if chosen.only else [str(i) for i in range(len(known))]
+    opened = {name: make() for i, (name, make) in enumerate(known.items()) if str(i) in wanted}
+    results: dict[str, list[Result]] = {name: [] for name in opened}
+    sampling = Sampling(max_tokens=chosen.tokens)
     with neighbour(chosen.neighbour):
         for number in range(chosen.rounds):
-            order = list(settings.items())
-            for name, run in order if number % 2 == 0 else reversed(order):
-                results[name].append(run())
+            order = list(opened.items())
+            for name, engine in order if number % 2 == 0 else reversed(order):
+                listed = scripts(chosen.sessions)
+                results[name].append(engine.block(listed, sampling, 1_000 * number))
     show(results, chosen.sessions)
-    print(json.dumps({"machine": platform.processor() or platform.machine(), "cores": cores}))
+    for engine in opened.values():
+        engine.close()
 
 
 def show(results: dict[str, list[Result]], sessions: int) -> None:
     first = next(iter(results.values()))
-    print(f"{'setting':<46} {'tok/s':>7} {'sess/min':>8} {'to first':>8} {'evaluated':>9}")
+    heads = ("tok/s", "ratio", "cpu ratio", "sess/min", "evaluated")
+    print(f"{'setting':<46}" + "".join(f"{head:>11}" for head in heads))
     for name, runs in results.items():
-        speed = statistics.median(run.speed for run in runs)
-        ratio = statistics.median(r.speed / f.speed for r, f in zip(runs, first, strict=True))
-        pace = statistics.median(60 * sessions / run.seconds for run in runs)
-        share = statistics.median(run.evaluated / max(1, run.distinct) for run in runs)
-        print(f"{name:<46} {speed:7.1f} {pace:8.1f} {ratio:8.2f} {share:9.2f}")
+        pairs = list(zip(runs, first, strict=True))
+        figures = (
+            statistics.median(run.speed for run in runs),
+            statistics.median(run.speed / other.speed for run, other in pairs),
+            statistics.median(other.per_token / run.per_token for run, other in pairs),
+            statistics.median(60 * sessions / run.seconds for run in runs),
+            statistics.median(run.evaluated / max(1, run.distinct) for run in runs),
+        )
+        print(f"{name:<46}" + "".join(f"{figure:11.2f}" for figure in figures))
 
 
 if __name__ == "__main__":

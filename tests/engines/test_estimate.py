@@ -110,3 +110,16 @@ def test_an_unknown_place_is_an_error() -> None:
 def test_this_machine_has_memory_and_this_process_holds_some() -> None:
     assert memory.available() > 0
     assert 0 < memory.resident() <= (memory.peak_resident() or 0) * 1.05
+
+
+@pytest.mark.parametrize(
+    ("limit", "expected"), [("1000000", 1_000_000 - 900_000 + 300_000), ("max", None)]
+)
+def test_the_limit_of_a_container_counts_and_cached_files_are_free(
+    tmp_path: Path, limit: str, expected: int | None
+) -> None:
+    (tmp_path / "memory.max").write_text(limit)
+    (tmp_path / "memory.current").write_text("900000")
+    (tmp_path / "memory.stat").write_text("anon 500000\ninactive_file 200000\nactive_file 100000\n")
+    room = memory.available(tmp_path)
+    assert room == expected if expected else room > 1_000_000

@@ -84,7 +84,8 @@ class LlamaCppEngine(Engine):
 
     Raises EngineError on entering for a file that is missing, damaged, no chat model, or too large
     for the memory; ConfigError for a context beyond the model's. ``layout`` overrides the one that
-    is planned from the options, the machine and the model.
+    is planned from the options, the machine and the model. ``evaluated_tokens`` counts the prompt
+    tokens that were really read, those found in a slot's cache left out.
     """
 
     def __init__(
@@ -166,6 +167,7 @@ class LlamaCppEngine(Engine):
             finally:
                 lane.busy = False
                 lane.used = time.monotonic()
+            self.evaluated_tokens += completion.evaluated or 0
             return Reply(
                 text=completion.text,
                 stop_reason=completion.stop_reason,
@@ -202,7 +204,6 @@ class LlamaCppEngine(Engine):
         if not text:
             raise GenerationError("the model gave an empty reply")
         lane.reply, lane.opening = text, messages[:1]
-        self.evaluated_tokens += completion.evaluated or 0
         return Completion(
             text,
             completion.stop_reason,

@@ -10,7 +10,6 @@ import platform
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -36,24 +35,33 @@ def peak_resident() -> int | None:
     return peak if platform.system() == "Darwin" else peak * 1024
 
 
-def available() -> int:
+def available(control_groups: Path = Path("/sys/fs/cgroup")) -> int:
     """Bytes of main memory that can still be had, the limit of a container included."""
     free = int(psutil.virtual_memory().available)
-    limits = [free, *_cgroup_rooms()]
-    return max(0, min(limits))
+    room = _group_room(control_groups)
+    return free if room is None else max(0, min(free, room))
 
 
-def _cgroup_rooms() -> Iterator[int]:
-    """What the process's control group still allows (both versions of Linux's interface)."""
-    for limit, used in (
-        ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+def _group_room(root: Path) -> int | None:
+    """What the process's control group still allows; None where there is no limit.
+
+    Files kept in memory count as free, since the system gives them up first.
+    """
+    for limit, used, stat in (
+        ("memory.max", "memory.current", "memory.stat"),
         (
-            "/sys/fs/cgroup/memory/memory.limit_in_bytes",
-            "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+            "memory/memory.limit_in_bytes",
+            "memory/memory.usage_in_bytes",
+            "memory/memory.stat",
         ),
     ):
-        with contextlib.suppress(OSError, ValueError):
-            yield int(Path(limit).read_text()) - int(Path(used).read_text())
+        try:
+            room = int((root / limit).read_text()) - int((root / used).read_text())
+            counts = dict(line.split() for line in (root / stat).read_text().splitlines())
+            return room + int(counts.get("inactive_file", 0)) + int(counts.get("active_file", 0))
+        except (OSError, ValueError):  # no such interface, or no limit ("max")
+            continue
+    return None
 
 
 @dataclass(frozen=True, slots=True)
