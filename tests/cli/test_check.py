@@ -63,5 +63,5 @@ def test_a_fetch_that_cannot_be_done_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOLDTRUE_CACHE", str(tmp_path))
-    with pytest.raises(EngineError, match="not to be used"):
+    with pytest.raises(EngineError, match="offline is asked for"):
         run("check", "smollm2-135m", "--offline")

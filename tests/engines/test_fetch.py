@@ -51,6 +51,8 @@ def test_a_damaged_copy_in_the_cache_is_replaced(place: Path) -> None:
     path = fetch("tiny")
     path.write_bytes(b"x" * len(CONTENT))
     assert catalog.find("tiny").is_cached  # by its size alone
+    with pytest.raises(EngineError, match="damaged in the cache"):
+        fetch("tiny", offline=True)
     assert fetch("tiny").read_bytes() == CONTENT
 
 

@@ -74,8 +74,9 @@ def fetch(
         report(Progress("ready", entry.bytes or 0, entry.bytes))
         return path
     if offline and wheel is None:
+        state = "damaged" if path.exists() else "not"
         raise EngineError(
-            f"{entry.name} is not in the cache ({path.parent}) and the network is not to be used",
+            f"{entry.name} is {state} in the cache ({path.parent}), and offline is asked for",
             remedy=f"Run `holdtrue models fetch {entry.name}` once with a network.",
         )
     with _full_disk(path.parent):
