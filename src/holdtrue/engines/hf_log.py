@@ -45,6 +45,16 @@ def _silence(log_path: Path | None) -> None:
         sink = logging.FileHandler(log_path, encoding="utf-8", delay=True)
     logger.handlers, logger.propagate = [sink], False
     library.disable_progress_bar()
+    _without_gguf_bar()
+
+
+def _without_gguf_bar() -> None:
+    """The reader of GGUF files draws a bar of its own, whatever the library is told."""
+    with contextlib.suppress(ImportError):
+        from transformers import modeling_gguf_pytorch_utils as reader
+
+        if hasattr(reader, "tqdm"):
+            reader.tqdm = lambda items, **_: items
 
 
 def _restore() -> None:

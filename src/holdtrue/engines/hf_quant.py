@@ -109,11 +109,16 @@ def is_quantized(model: Any) -> bool:
 def weight_figures(model: Any) -> tuple[int, int]:
     """How many weights a model has, and the bytes that they take.
 
-    Weights in 4 bits count as what they stand for; scales count as bytes only.
+    Weights in 4 bits count as what they stand for; scales count as bytes only; weights that two
+    layers share count once.
     """
     count = bytes_held = 0
+    seen: set[int] = set()
     for module in model.modules():
         for parameter in module.parameters(recurse=False):
+            if id(parameter) in seen:
+                continue
+            seen.add(id(parameter))
             size = parameter.numel() * parameter.element_size()
             count += stands_for(module, parameter)
             bytes_held += size + _scales(module, parameter)
