@@ -66,9 +66,15 @@ def test_sessions_of_equal_seed_and_phrasings_are_paired():
 
 
 def test_sessions_without_a_partner_are_left_out_of_pairs_and_counted():
-    found = compare_arms(spread(10, model="a"), spread(14, model="b"))
+    found = compare_arms(spread(10, model="a"), spread(13, model="b"))
     assert found.pairs == 10
-    assert any("4 sessions without a partner" in text for text in found.warnings)
+    assert any("3 sessions without a partner" in text for text in found.warnings)
+
+
+def test_an_arm_stopped_early_is_compared_unpaired_with_all_of_the_other():
+    found = compare_arms(spread(12, model="a"), spread(4, model="b"))
+    assert found.pairs is None
+    assert (found.a.sessions, found.b.sessions) == (12, 4)
 
 
 def test_arms_that_hardly_overlap_are_not_paired():

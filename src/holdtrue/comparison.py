@@ -46,7 +46,7 @@ LOWER_IS_WORSE = frozenset(
     }
 )
 SEED = 20261123
-LEAST_PAIRED = 0.5
+LEAST_PAIRED = 0.75
 
 
 class ArmFacts(StrictModel):
@@ -217,11 +217,15 @@ def _one_scorer(a: Stream, b: Stream) -> str:
 
 
 def _pairs(a: Stream, b: Stream) -> list[tuple[int, int]] | None:
-    """Positions of sessions with equal seed and phrasings; None where too few have a partner."""
+    """Positions of sessions with equal seed and phrasings; None where too few have one.
+
+    Pairing leaves out sessions without a partner, which costs more than it gains where an arm
+    was stopped early.
+    """
     keys_a, keys_b = _keys(a), _keys(b)
     found = [(keys_a[key], keys_b[key]) for key in keys_a if key in keys_b]
-    smaller = min(len(a.units), len(b.units))
-    return found if len(found) >= max(2, LEAST_PAIRED * smaller) else None
+    larger = max(len(a.units), len(b.units))
+    return found if len(found) >= max(2, LEAST_PAIRED * larger) else None
 
 
 def _keys(stream: Stream) -> dict[tuple[int, tuple[str, ...]], int]:
