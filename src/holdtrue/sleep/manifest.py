@@ -143,3 +143,27 @@ def check_base(folder: Path, base_hash: str, base_name: str) -> Manifest:
             remedy="Use it with its own base, or train one for this model.",
         )
     return manifest
+
+
+def zero_adapter(source: Path, folder: Path) -> Manifest:
+    """An adapter of the same shape that changes nothing: the base, spoken by the same engine.
+
+    Its second factors are nought, so that every product is. Raises ConfigError for no adapter.
+    """
+    from safetensors.torch import load, save
+
+    manifest = read_manifest(source)
+    tensors = load((source / ADAPTER).read_bytes())
+    data = save({n: (v * 0 if ".lora_B." in n else v) for n, v in tensors.items()})
+    write_atomic(folder / ADAPTER, data)
+    write_atomic(folder / CONFIG, (source / CONFIG).read_bytes())
+    changes = {
+        "adapter_hash": hashlib.sha256(data).hexdigest(),
+        "dataset_kind": "none (changes nothing)",
+        "losses": (),
+        "held_out": {},
+        "seconds": 0.0,
+    }
+    final = manifest.model_copy(update=changes)
+    write_atomic(folder / MANIFEST, final.model_dump_json(indent=1) + "\n")
+    return final
