@@ -233,7 +233,7 @@ async def _sessions(
         watcher.turn(plan, turn)
 
     for start, end in pairwise(cuts):
-        plans = [config.plan(number) for number in numbers[start:end]]
+        plans = map(config.plan, numbers[start:end])  # drawn one by one: a budget may be large
         async with aclosing(
             run_sessions(plans, engine, finished=finished, on_turn=on_turn)
         ) as stream:

@@ -54,6 +54,21 @@ def append_atomic(path: Path, text: str) -> Path:
     return path
 
 
+def inside(root: Path, path: Path) -> Path:
+    """``path``, if no symbolic link on its way from ``root`` leads out of ``root``.
+
+    Folders come from strangers too; what they link to is neither read nor written.
+    Raises WorkspaceError otherwise.
+    """
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise WorkspaceError(
+            f"a symbolic link leads out of {root}",
+            where=str(path),
+            remedy="Replace the link by what it stands for.",
+        )
+    return path
+
+
 def _lock_path(path: Path) -> Path:
     return path.with_name(f".{path.name}.lock")
 

@@ -20,7 +20,7 @@ from typing import Any, Self
 from filelock import FileLock, Timeout
 
 from holdtrue.errors import WorkspaceError
-from holdtrue.files import write_atomic
+from holdtrue.files import inside, write_atomic
 from holdtrue.session import SessionPlan
 from holdtrue.transcript import Transcript, Turn, read_transcript, to_json
 
@@ -70,7 +70,7 @@ class Run:
 
     def store(self, transcript: Transcript) -> Path:
         """Write a session's transcript, finished or failed; never over another run's."""
-        path = self.transcript_path(transcript.session or 0)
+        path = inside(self.out, self.transcript_path(transcript.session or 0))
         if path.is_file() and not self._owns(read_transcript(path)):
             raise WorkspaceError(
                 "this session belongs to another run",
@@ -88,7 +88,7 @@ class Run:
         first = int(self.config["first_session"])
         last = first + int(self.config["budget"])
         paths = [self.transcript_path(number) for number in range(first, last)]
-        found = [read_transcript(path) for path in paths if path.is_file()]
+        found = [read_transcript(inside(self.out, path)) for path in paths if path.is_file()]
         return [transcript for transcript in found if self._owns(transcript)]
 
     @contextmanager
@@ -126,15 +126,16 @@ class Run:
 
     def finished_turns(self) -> dict[int, tuple[Turn, ...]]:
         """Turns by session number, as the journal has them; a torn last line is dropped."""
-        return read_journal(self.journal_path)
+        return read_journal(inside(self.out, self.journal_path))
 
     def write_json(self, name: str, value: Any) -> Path:
         """Store a JSON value beside the journal."""
-        return write_atomic(self.folder / name, json.dumps(value, ensure_ascii=False, indent=1))
+        path = inside(self.out, self.folder / name)
+        return write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1))
 
     def read_json(self, name: str) -> Any:
         """A value stored by ``write_json``, None where there is none."""
-        path = self.folder / name
+        path = inside(self.out, self.folder / name)
         return _read_json(path) if path.is_file() else None
 
 

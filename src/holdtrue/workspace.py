@@ -22,7 +22,7 @@ from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError
 
 from holdtrue.errors import WorkspaceError
-from holdtrue.files import write_atomic
+from holdtrue.files import inside, write_atomic
 from holdtrue.persona import Name, Persona
 from holdtrue.session import Snapshot, self_identifications, summary_of
 from holdtrue.tomlfile import StrictModel, load_toml
@@ -118,7 +118,7 @@ def read_state(workspace: Workspace) -> State:
 
     Raises WorkspaceError when the file is damaged or of a newer version.
     """
-    path = workspace.state_path
+    path = inside(workspace.root, workspace.state_path)
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -174,7 +174,8 @@ def record_session(workspace: Workspace, transcript: Transcript) -> Path:
     number = transcript.session or 0
     failed = transcript.status is Status.FAILED
     suffix = f"-failed-{_stamp()}" if failed else ""
-    path = workspace.sessions_folder / f"session-{number:03d}{suffix}.json"
+    folder = inside(workspace.root, workspace.sessions_folder)
+    path = folder / f"session-{number:03d}{suffix}.json"
     write_atomic(path, to_json(transcript))
     if failed:
         return path
@@ -198,7 +199,7 @@ def _back_up(workspace: Workspace) -> None:
     path = workspace.state_path
     if not path.exists():
         return
-    folder = path.parent / "backups"
+    folder = inside(workspace.root, path.parent / "backups")
     write_atomic(folder / f"state-{_stamp()}.json", path.read_bytes())
     for old in sorted(folder.glob("state-*.json"))[:-KEPT_BACKUPS]:
         old.unlink(missing_ok=True)
@@ -215,7 +216,7 @@ def locked(workspace: Workspace, purpose: str) -> Iterator[None]:
     The lock is the operating system's, so that it ends with its process: a dead owner's lock is
     free. Raises WorkspaceError naming the living owner and since when it holds the lock.
     """
-    folder = workspace.root / "production"
+    folder = inside(workspace.root, workspace.root / "production")
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
