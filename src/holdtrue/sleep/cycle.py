@@ -19,12 +19,12 @@ from holdtrue.baseline import Baseline
 from holdtrue.capacity import RunRecord, load_record
 from holdtrue.comparison import TESTED, Comparison, compare_arms
 from holdtrue.criteria import CriteriaSet
-from holdtrue.errors import ConfigError, WorkspaceError
+from holdtrue.errors import ConfigError, EngineError, WorkspaceError
 from holdtrue.files import write_atomic
 from holdtrue.persona import Persona
 from holdtrue.protocol import Protocol, Sampling, render_system, render_text
 from holdtrue.runconfig import RunConfig, SnapshotConfig
-from holdtrue.runs import Run, create_run, open_run
+from holdtrue.runs import create_run, open_run
 from holdtrue.scoring.score import scorer_version
 from holdtrue.sleep import probes
 from holdtrue.sleep.dataset import Dataset, read_dataset, write_dataset
@@ -235,15 +235,26 @@ def _test(
         versions=config.versions,
     )
     folder = out / "runs" / arm.name
-    run: Run
     if folder.is_dir():
         run = open_run(folder)
         record = load_record(run)
         if len(record.sessions) >= config.sessions:
-            return record
-        return lab.test(run_config, run, adapter)
-    run = create_run(out, run_config.model_dump(mode="json", by_alias=True))
-    return lab.test(run_config, run, adapter)
+            return _spoken(arm, record)
+    else:
+        run = create_run(out, run_config.model_dump(mode="json", by_alias=True))
+    return _spoken(arm, lab.test(run_config, run, adapter))
+
+
+def _spoken(arm: Arm, record: RunRecord) -> RunRecord:
+    """The record of an arm; raises EngineError when not one of its sessions came to its end."""
+    failed = [one.transcript for one in record.sessions if one.transcript.error]
+    if failed and len(failed) == len(record.sessions):
+        raise EngineError(
+            f"arm {arm.name}: all {len(failed)} sessions failed; the last: {failed[-1].error}",
+            where=str(record.run.folder),
+            remedy="Mend the cause, remove the cycle's folder arms/, and give the command again.",
+        )
+    return record
 
 
 def _probe(

@@ -106,7 +106,7 @@ def perplexities(
     from peft import PeftModel
 
     from holdtrue.sleep.masks import Encoder
-    from holdtrue.sleep.weights import explained, load_base
+    from holdtrue.sleep.weights import explained, load_base, quietly
 
     base = load_base(model, options)
     encoder = Encoder(base.tokenizer, where=model)
@@ -116,10 +116,11 @@ def perplexities(
     with explained(model), torch.no_grad():
         for name, folder in adapters.items():
             check_base(folder, base.source_hash, model)
-            if adapted is None:
-                adapted = PeftModel.from_pretrained(base.model, str(folder), adapter_name=name)
-            else:
-                adapted.load_adapter(str(folder), adapter_name=name)
+            with quietly():
+                if adapted is None:
+                    adapted = PeftModel.from_pretrained(base.model, str(folder), adapter_name=name)
+                else:
+                    adapted.load_adapter(str(folder), adapter_name=name)
             adapted.set_adapter(name)
             adapted.eval()
             total = sum(_loss(adapted, tokens) for tokens in encoded)

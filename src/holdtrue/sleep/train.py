@@ -23,7 +23,7 @@ from holdtrue.sleep import checkpoints
 from holdtrue.sleep.dataset import Dataset, Pair
 from holdtrue.sleep.manifest import Manifest, new_manifest, write_adapter
 from holdtrue.sleep.masks import Encoded, Encoder
-from holdtrue.sleep.weights import Base, explained, load_base
+from holdtrue.sleep.weights import Base, explained, load_base, quietly
 from holdtrue.tomlfile import StrictModel
 
 Loader = Callable[[str, EngineOptions | None], Base]
@@ -131,7 +131,8 @@ class Trainer:
         if settings.objective == "sft" and base.device != "cpu":
             base.model.gradient_checkpointing_enable()
             base.model.enable_input_require_grads()
-        self.model = peft.get_peft_model(base.model, config)
+        with quietly():
+            self.model = peft.get_peft_model(base.model, config)
         self.weights = {
             name: value for name, value in self.model.named_parameters() if value.requires_grad
         }

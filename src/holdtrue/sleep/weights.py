@@ -5,7 +5,10 @@ The weights on disk are only read. Loading itself is the engine's (``engines/hf_
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -50,7 +53,8 @@ def load_base(name: str, options: EngineOptions | None = None) -> Base:
     chosen = replace(options or EngineOptions(), adapter=None)
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
-    loaded = load_model(find_source(resolved, chosen), chosen)
+    with quietly():
+        loaded = load_model(find_source(resolved, chosen), chosen)
     loaded.model.config.use_cache = False
     if loaded.source_hash is None:
         raise EngineError("the weights have no hash to bind an adapter to", where=name)
@@ -94,6 +98,14 @@ def _check_libraries() -> None:
             f"training needs {', '.join(missing)}",
             remedy="Install them: pip install 'holdtrue[sleep]'",
         )
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Without the bars and warnings that libraries print while they load."""
+    with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager
