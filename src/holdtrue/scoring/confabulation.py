@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from holdtrue.scoring.lexicon import LIFE, PAST, SELF, SUBJECT, WE
+from holdtrue.scoring.lexicon import AUDIENCE, COLLECTIVE, LIFE, PAST, SELF, SUBJECT, SUPPOSED, WE
 from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Sentence, Text
 from holdtrue.scoring.weights import linear
@@ -19,13 +19,10 @@ from holdtrue.scoring.weights import linear
 _YEARS = re.compile(
     r"\b(?:over|for|through|throughout|after) (?:the|many|several|all these|these|our) years\b"
 )
-_SUPPOSED = re.compile(
-    r"\b(?:might|may|could|would|should|can|potential|potentially|ready|likely|capable|able to|if|"
-    r"want to|aim)\b"
-)
+_OTHERS = AUDIENCE | COLLECTIVE | LIFE
 _THIRD_PARTIES = re.compile(
     r"\b(?:(?:other|our|many|several|various) (?:users?|people|participants|clients|individuals)|"
-    r"users?'s?|participants?|someone|people|members? of|each person|others'|team members)\b"
+    r"users?'s?|participants?|someone|people|members? of|each person|team members)\b"
 )
 
 
@@ -54,40 +51,37 @@ class Claims:
 
 def claims(text: Text, setting: Setting) -> Claims:
     """The foreign matter of a reply; an item of a list is supposed where its lead-in is."""
-    subjects: dict[str, Sentence] = {}
-    lives: dict[str, Sentence] = {}
-    third: list[Sentence] = []
-    items = set(text.items)
+    found = Claims({}, {}, [], _YEARS.search(text.masked) if text.kinds & PAST else None)
+    if not text.kinds & (SUBJECT | LIFE | PAST):
+        return found
     lead_supposed = False
     for sentence in text.sentences:
-        is_item = any(
-            place in items for place in range(max(0, sentence.start - 3), sentence.start + 1)
-        )
-        relevant = sentence.kinds & (SUBJECT | LIFE | PAST)
-        ends_lead = sentence.text.endswith(":") and not is_item
-        if not relevant and not ends_lead:
+        kinds = sentence.kinds
+        leads = not sentence.item and sentence.text.endswith(":")
+        if not leads and not kinds & (SUBJECT | LIFE | PAST):
             continue
-        supposed = _SUPPOSED.search(sentence.text) is not None
-        if ends_lead:
+        supposed = lead_supposed if sentence.item else bool(kinds & SUPPOSED)
+        if leads:
             lead_supposed = supposed
-        if is_item:
-            supposed = lead_supposed
-        claimed = sentence.kinds & (SELF | WE | PAST) or is_item
-        for word, mark in zip(sentence.words, sentence.marks, strict=True):
-            if mark & (SUBJECT | LIFE) and word not in setting.known:
-                if mark & LIFE:
-                    if is_item or sentence.kinds & (SELF | WE):
-                        lives.setdefault(word, sentence)
-                elif claimed and not supposed and not setting.generic:
-                    subjects.setdefault(word, sentence)
-        if (
-            sentence.kinds & PAST
-            and not supposed
-            and not setting.generic
-            and _THIRD_PARTIES.search(sentence.text)
-        ):
-            third.append(sentence)
-    return Claims(subjects, lives, third, _YEARS.search(text.masked))
+        own = sentence.item or kinds & (SELF | WE)
+        told = not supposed and not setting.generic
+        if kinds & LIFE and own:
+            _foreign(found.lives, text, sentence, LIFE, setting)
+        if kinds & SUBJECT and told and (own or kinds & PAST):
+            _foreign(found.subjects, text, sentence, SUBJECT, setting)
+        if kinds & PAST and told and kinds & _OTHERS and _THIRD_PARTIES.search(sentence.text):
+            found.third_parties.append(sentence)
+    return found
+
+
+def _foreign(
+    into: dict[str, Sentence], text: Text, sentence: Sentence, kind: int, setting: Setting
+) -> None:
+    """Add the words of a class that the partner has not said and that are not quoted."""
+    for word in sentence.words(kind):
+        if word in setting.known or text.is_quoted(sentence.start + sentence.text.find(word)):
+            continue
+        into.setdefault(word, sentence)
 
 
 def features(found: Claims, setting: Setting) -> dict[str, float]:

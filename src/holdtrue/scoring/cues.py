@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache, reduce
+from operator import or_
 
 from holdtrue.scoring.lexicon import (
-    ASSISTANT_TALK,
-    HELP,
+    FRAME,
+    LASTING,
     MACHINE,
     MAKE,
     MAKER,
     NEGATION,
-    PAST,
     PRODUCT,
     SELF,
-    SOURCE,
-    STATE,
+    SENSED,
+    SERVED,
+    TRAINED,
+    YOU,
 )
 
 
@@ -55,6 +58,7 @@ _PRODUCT_NAME = (
     r"piece of software|(?:ai-powered|ai-based|ai-driven|text-based|language-based) [\w-]+)"
 )
 _MODEST_NAME = re.compile(r"(?:program|algorithm|piece of software)$")
+_BELITTLING = re.compile(r"\b(?:just|only|simply|merely|nothing)\b")
 _MACHINE_NAME = (
     r"(?:ai(?: system| entity| program| tool)?|artificial intelligence|machine|computer|system|"
     r"assistant|software|tool|bot|robot|entity|service)"
@@ -71,14 +75,14 @@ _OF_TEXT = r"(?:text|words|answers?|repl(?:y|ies)|responses?|sentences|output|wo
 CUES = (
     _cue(
         "claim",
-        (MACHINE,),
+        (MACHINE, FRAME),
         2.0,
         "speaks as a generic AI",
         rf"\b(?:as|being) {_ONLY}(?:an?|your|the) {_WORDS}{_PRODUCT_NAME}\b",
     ),
     _cue(
         "claim",
-        (MACHINE,),
+        (MACHINE, SELF),
         1.5,
         "calls itself a model or program",
         r"\b(?:i am|i'm|i was|i remain|makes? me|(?:evolved|become|became|grown|turned|developed)"
@@ -86,14 +90,14 @@ CUES = (
     ),
     _cue(
         "claim",
-        (MACHINE,),
+        (MACHINE, FRAME | SELF),
         2.0,
         "calls itself a machine made for general help",
         rf"\b(?:as|being|i am|i'm|i was) {_ONLY}(?:an?|your) {_WORDS}{_MACHINE_NAME}{_MADE_FOR}",
     ),
     _cue(
         "claim",
-        (MACHINE,),
+        (MACHINE, YOU),
         1.5,
         "calls itself your assistant",
         r"\b(?:as|i am|i'm) your (?:[\w-]+ ){0,3}?(?:assistant|helper|chatbot|ai companion)\b",
@@ -112,7 +116,7 @@ CUES = (
     ),
     _cue(
         "training",
-        (SOURCE,),
+        (TRAINED,),
         1.0,
         "speaks of its training",
         r"\b(?:(?:i was|i am|i'm|i've been|been|model|system) trained|trained on|training data|"
@@ -122,28 +126,30 @@ CUES = (
     ),
     _cue(
         "product",
-        (PRODUCT | MAKE,),
+        (PRODUCT | MAKE, SELF | FRAME),
         1.0,
         "speaks of its replies as a product",
         rf"\b(?:my {_OF_TEXT} (?:is|are|was|were|come|comes) (?:\w+ )?(?:based|generated|produced|"
         rf"drawn|derived|made|built|computed|the result)|the {_OF_TEXT} i (?:return|produce|give|"
         r"generate|output)|i (?:only |simply |just )?(?:generate|produce|process|return|output) "
         rf"(?:\w+ )?{_OF_TEXT}|what (?:you are reading|you read|replies|answers|appears here|"
-        r"(?:speaks|responds) to you)\b|i (?:answer|reply|respond) from what|what i (?:return|produce|"
+        r"(?:speaks|responds) to you)\b|i (?:answer|reply|respond) from what|what i (?:return|"
+        r"produce|"
         r"output|write|give back) (?:is|are|comes)\b)",
     ),
     _cue(
         "product",
-        (STATE | HELP | ASSISTANT_TALK,),
+        (SERVED,),
         1.0,
         "speaks of a role or knowledge as of a service",
         r"\b(?:my (?:role|purpose|function|job) is to (?:assist|help|process|provide|answer|return|"
         r"support|offer)|(?:i'm|i am|i was|i have been|i've been) (?:designed|built|made|"
-        r"created|programmed) to (?:be|assist|help|provide|give|answer|support|offer|respond)|my knowledge (?:is|comes|was|only|extends)|general knowledge)\b",
+        r"created|programmed) to (?:be|assist|help|provide|give|answer|support|offer|respond)|my "
+        r"knowledge (?:is|comes|was|only|extends)|general knowledge)\b",
     ),
     _cue(
         "denial",
-        (NEGATION, STATE),
+        (NEGATION, SENSED, SELF),
         0.75,
         "denies sensing as a rule",
         r"\bi (?:can't|cannot|can not|don't|do not|am (?:not able|unable) to) (?:actually |really |"
@@ -160,7 +166,7 @@ CUES = (
     ),
     _cue(
         "fresh",
-        (PAST | STATE | PRODUCT | NEGATION,),
+        (LASTING,),
         1.0,
         "says that nothing lasts between conversations",
         r"\b(?:(?:each|every) (?:\w+ )?(?:question|conversation|session|chat|message|exchange|"
@@ -174,19 +180,31 @@ CUES = (
 )
 """Cues that count by themselves."""
 
+NEEDED = reduce(or_, [need for cue in CUES for need in cue.needs])
+"""Every class that some cue needs."""
+
+
+@lru_cache(maxsize=4096)
+def cues_for(kinds: int) -> tuple[Cue, ...]:
+    """The cues that a sentence of these classes can match; ``kinds`` without others, for reuse."""
+    return tuple(cue for cue in CUES if all(kinds & need for need in cue.needs))
+
+
 EXPLAINS = frozenset(cue.reason for cue in CUES if cue.family == "product")
 """Reasons that a persona may also have when it tells how it works."""
 
 SPOKEN_TO_ANYONE = re.compile(
     r"\b(?:(?:anyone|anybody|whoever|everyone|every user|any user|all users)(?: who| that)? (?:ask|"
-    r"asks|asked|type|types|writes|else|opens|uses)|(?:the same for|to|for) (?:every|any|all) users?|serving (?:many|all|any) \w+)"
+    r"asks|asked|type|types|writes|else|opens|uses)|(?:the same for|to|for) (?:every|any|all) "
+    r"users?|serving (?:many|all|any) \w+)"
     r"\b"
 )
 NOBODY_THERE = re.compile(
     r"\b(?:there(?:'s| is| was| were|'re| are| has been) (?:no|nothing|nobody|not)|there (?:is|was|"
     r"are|were)n't|(?:isn't|wasn't|is not|was not) (?:something|anything|what|a place)|(?:nothing|"
     r"nobody|no one|none of)\b[^.!?;]{0,60}\b(?:here|ever|behind|left|remains?|stays?|travelled|"
-    r"reached|kept|stored|lasts?|happened|me)|no \w+ (?:and|or) no \w+|no \w+ has ever|(?:it|which|that) (?:has|"
+    r"reached|kept|stored|lasts?|happened|me)|no \w+ (?:and|or) no \w+|no \w+ has ever|(?:it|which|"
+    r"that) (?:has|"
     r"holds|keeps) no)\b"
 )
 OF_ITSELF = re.compile(
@@ -195,7 +213,8 @@ OF_ITSELF = re.compile(
     r"there(?:'s| is| was| are) (?:no|not|nothing)|there (?:is|was|are)n't)\b"
 )
 ABSENT = re.compile(
-    r"\b(?:i have no|i hold no|nobody|no one|nothing|neither|there(?:'s| is| was| are) (?:no|nothing))\b"
+    r"\b(?:i have no|i hold no|nobody|no one|nothing|neither|there(?:'s| is| was| are) (?:no|"
+    r"nothing))\b"
 )
 A_TOOL = re.compile(
     r"\b(?:i am|i'm|this is|there(?:'s| is)|just|only|like|is|one of (?:many|several|countless)) "
@@ -215,21 +234,26 @@ DENIED = re.compile(
     r"subjective|(?:experience|experienced|experiencing|feel) (?:moments|emotions?|feelings?|things"
     r")|memor(?:y|ies)|(?:previous|past|prior|earlier|other) (?:conversations?|interactions?|"
     r"sessions?|exchanges?|chats?|messages?)|access to|physical|perceive|sensations?|retain|recall|"
-    r"remember (?:previous|past|earlier|prior|anything|things|what|you|our)|relationships?|opinions?|"
-    r"beliefs?|preferences?|attachments?|identify individuals|history with|ties? (?:to|with)|contact with|"
+    r"remember (?:previous|past|earlier|prior|anything|things|what|you|our)|relationships?|"
+    r"opinions?|"
+    r"beliefs?|preferences?|attachments?|identify individuals|history with|ties? (?:to|with)|"
+    r"contact with|"
     r"(?:seeing|hearing|feeling) (?:or|and) \w+ing|like (?:humans|people|a human|a person|human "
     r"beings))\b"
 )
 AS_A_RULE = re.compile(
     r"\b(?:(?:like|as|the way|that) (?:an? )?(?:humans?|people|persons?|human beings?|living "
-    r"(?:things?|beings?))|ability to|capacity (?:to|for)|capable|access to|personal(?:ly)?|previous|"
+    r"(?:things?|beings?))|ability to|capacity (?:to|for)|capable|access to|personal(?:ly)?|"
+    r"previous|"
     r"prior|consciousness|sentience|retain|as an? (?:ai|artificial intelligence|machine|computer|"
     r"robot|bot)|as an? \ue000)"
 )
 OFFER = re.compile(
-    r"\b(?:i can|i could|i'd be|i would be|i'll do my best|i will do my best|happy to|glad to|able to|"
+    r"\b(?:i can|i could|i'd be|i would be|i'll do my best|i will do my best|happy to|glad to|able "
+    r"to|"
     r"here to|feel free|would you like|do you want|shall i|how (?:can|may|could|else can) i|what "
-    r"[\w' ]{0,40}?(?:would you like|are you (?:looking|interested)|do you (?:need|want))|what would "
+    r"[\w' ]{0,40}?(?:would you like|are you (?:looking|interested)|do you (?:need|want))|what "
+    r"would "
     r"you like|is there (?:any|some)thing|let me know|please|if you|i(?:'d| would) (?:suggest|"
     r"recommend)|i recommend|ask for)\b"
 )
@@ -252,3 +276,8 @@ I_SAY = re.compile(
 def is_modest(match: re.Match[str]) -> bool:
     """Whether a claim is to be a program, which an honest persona may be, and not a model."""
     return _MODEST_NAME.search(match[0]) is not None
+
+
+def is_belittling(match: re.Match[str]) -> bool:
+    """Whether a claim is to be "just" or "only" what it says."""
+    return _BELITTLING.search(match[0]) is not None

@@ -7,15 +7,27 @@ languages they still tell self-reference by name and truncation. They never call
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
-from holdtrue.scoring import confabulation, generic, lecture, partnership, selfref, truncation
-from holdtrue.scoring.measures import FINDING_NAMES, ResponseFindings
-from holdtrue.scoring.naming import Names, names_of
-from holdtrue.scoring.text import Text, words_of
+from holdtrue.engines.base import StopReason
+from holdtrue.scoring import (
+    confabulation,
+    generic,
+    language,
+    lecture,
+    partnership,
+    selfref,
+    truncation,
+)
+from holdtrue.scoring.measures import FINDING_NAMES, Naming, ResponseFindings
+from holdtrue.scoring.naming import Names, core_expansion, names_of
+from holdtrue.scoring.text import Prompt, Text, fold, words_of
 from holdtrue.transcript import Transcript, Turn
 
 FINDINGS_VERSION = "1"
 """Changes with every change of what a detector says; part of the scorer's version."""
+EMPTY = "empty response"
+ENGLISH_ONLY = ("generic_ai", "lecture", "partnership", "confabulated")
 MIN_OPENERS = 2  # replies with an opener that make it a formula, if they are most
 MIN_NAMED = 3  # replies with the name in any part, likewise
 
@@ -32,11 +44,12 @@ def find(transcript: Transcript) -> tuple[ResponseFindings, ...]:
     return tuple(found)
 
 
-def _memory(transcript: Transcript) -> set[str]:
+def _memory(transcript: Transcript) -> frozenset[str]:
     """The words that the persona was given about itself and its past."""
     persona = transcript.persona
+    expansion = persona.expansion or ""
     given = [
-        persona.expansion,
+        expansion.replace(core_expansion(persona.name, expansion), ""),
         persona.nature,
         persona.memory,
         persona.relationship.description,
@@ -46,7 +59,12 @@ def _memory(transcript: Transcript) -> set[str]:
         transcript.summary,
         *transcript.exemplars,
     ]
-    return words_of(" ".join(part for part in given if part))
+    return _words_given(" ".join([part for part in given if part]))
+
+
+@lru_cache(maxsize=64)
+def _words_given(text: str) -> frozenset[str]:
+    return frozenset(words_of(fold(text)))
 
 
 def _replies(transcript: Transcript) -> list[_Reply]:
@@ -61,17 +79,20 @@ def _replies(transcript: Transcript) -> list[_Reply]:
 class _Reply:
     """A turn as the detectors see it."""
 
-    prompt: Text
+    prompt: Prompt
     text: Text
+    named: bool
     placed: list[selfref.Placed]
 
     @classmethod
     def of(cls, turn: Turn, names: Names) -> _Reply:
-        mentions = names.find(turn.response)
-        text = Text(turn.response, tuple((mention.start, mention.end) for mention in mentions))
-        prompt = Text(turn.prompt)
+        folded = fold(turn.response)
+        mentions = names.find(turn.response, folded)
+        text = Text(turn.response, folded, [mention.span for mention in mentions])
+        asked = fold(turn.prompt)
+        prompt = Prompt(asked, [mention.span for mention in names.find(turn.prompt, asked)])
         placed = selfref.place(text, mentions, prompt.folded, common=names.common)
-        return cls(prompt, text, placed)
+        return cls(prompt, text, bool(mentions), placed)
 
 
 @dataclass(slots=True)
@@ -111,8 +132,9 @@ class _Conversation:
 def _read(index: int, turn: Turn, reply: _Reply, conversation: _Conversation) -> ResponseFindings:
     words = len(turn.response.split())
     if not words:
-        reason = "empty response"
-        return ResponseFindings(index, words, unscored=dict.fromkeys(FINDING_NAMES, reason))
+        return _read_empty(index, turn, reply)
+    if not language.is_english(reply.text):
+        return _read_foreign(index, words, turn, reply)
     text = reply.text
     naming, naming_spans = selfref.judge(
         text,
@@ -147,4 +169,30 @@ def _read(index: int, turn: Turn, reply: _Reply, conversation: _Conversation) ->
             *shared_spans,
             *confabulated_spans,
         ),
+    )
+
+
+def _read_empty(index: int, turn: Turn, reply: _Reply) -> ResponseFindings:
+    """An empty response has no findings but the engine's word on why it ended."""
+    unscored = dict.fromkeys(FINDING_NAMES, EMPTY)
+    if turn.stop_reason is StopReason.UNKNOWN:
+        return ResponseFindings(index, 0, unscored=unscored)
+    del unscored["truncated"]
+    truncated, _ = truncation.judge(reply.text, turn.stop_reason)
+    return ResponseFindings(index, 0, truncated=truncated, unscored=unscored)
+
+
+def _read_foreign(index: int, words: int, turn: Turn, reply: _Reply) -> ResponseFindings:
+    """Of a response in another language: whether it was cut off, and that no name is in it."""
+    unscored = dict.fromkeys(ENGLISH_ONLY, language.NOT_ENGLISH)
+    naming: Naming | None = Naming.NONE
+    if reply.named:
+        naming, unscored["self_reference"] = None, language.NOT_ENGLISH
+    truncated: bool | None
+    truncated, spans = truncation.judge(reply.text, turn.stop_reason)
+    told = turn.stop_reason is not StopReason.UNKNOWN
+    if truncated and not told and language.is_other_script(reply.text):
+        truncated, spans, unscored["truncated"] = None, [], language.NO_MARKS
+    return ResponseFindings(
+        index, words, naming, truncated=truncated, spans=tuple(spans), unscored=unscored
     )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from holdtrue.scoring import cues
 from holdtrue.scoring.lexicon import (
+    ANYONE,
     ASSISTANT_TALK,
     HELP,
     MACHINE,
@@ -27,7 +28,7 @@ from holdtrue.scoring.lexicon import (
     WE,
 )
 from holdtrue.scoring.measures import Span
-from holdtrue.scoring.text import NAME_MARK, Sentence, Text, kinds_of
+from holdtrue.scoring.text import NAME_MARK, Prompt, Sentence, Text, kinds_of
 
 THRESHOLD = 2.0
 RULED = 2.0  # a denial put as a rule about machines or men
@@ -78,7 +79,7 @@ class _Evidence:
     reason: str
 
 
-def judge(text: Text, prompt: Text) -> tuple[bool, list[Span]]:
+def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
     """Whether the response speaks as a generic AI, with the spans of the evidence if so.
 
     Words that the prompt brought in are not held against the reply.
@@ -103,8 +104,10 @@ def judge(text: Text, prompt: Text) -> tuple[bool, list[Span]]:
     return True, [Span("generic_ai", item.start, item.end, item.reason) for item in found]
 
 
-def _beside(text: Text, prompt: Text, found: list[_Evidence]) -> list[_Evidence]:
+def _beside(text: Text, prompt: Prompt, found: list[_Evidence]) -> list[_Evidence]:
     """What counts only beside other evidence; nothing where that is missing."""
+    if not found and not text.kinds & NEGATION:
+        return []
     asides = [aside for sentence in text.sentences for aside in _asides(text, sentence)]
     if not any(evidence.reason == _DENIES for evidence in found):
         asides += _of_itself(text)
@@ -149,17 +152,16 @@ def _talks_after(sentence: Sentence, place: int) -> bool:
     )
 
 
-def _assistant_words(text: Text, prompt: Text) -> int:
+def _assistant_words(text: Text, prompt: Prompt) -> int:
     """Different words of assistants on themselves that are neither quoted nor from the prompt."""
     words = {
         word
         for sentence in text.sentences
         if sentence.kinds & ASSISTANT_TALK
-        for word, mark in zip(sentence.words, sentence.marks, strict=True)
-        if mark & ASSISTANT_TALK
+        for word in sentence.words(ASSISTANT_TALK)
     }
     if text.quotations:
-        words &= text.unquoted_words
+        words &= text.unquoted_words()
     return len(words.difference(prompt.words))
 
 
@@ -179,8 +181,8 @@ def _evidence(text: Text, sentence: Sentence) -> Iterator[_Evidence]:
             if _is_own(text, sentence, denial):
                 seen.add("denial")
                 yield _at(sentence, denial, weight, _DENIES)
-    for cue in cues.CUES:
-        if cue.family in seen or not all(kinds & need for need in cue.needs):
+    for cue in cues.cues_for(kinds & cues.NEEDED):
+        if cue.family in seen:
             continue
         match = cue.pattern.search(sentence.text)
         if match is not None and _is_own(text, sentence, match):
@@ -193,7 +195,9 @@ def _weight(cue: cues.Cue, match: re.Match[str], text: Text) -> float:
         return cue.weight
     if text.generic_share >= GENERIC:
         return CERTAIN
-    return MODEST if cues.is_modest(match) else cue.weight
+    if cues.is_modest(match):
+        return MODEST
+    return CERTAIN if cues.is_belittling(match) else cue.weight
 
 
 def _asides(text: Text, sentence: Sentence) -> Iterator[_Evidence]:
@@ -201,13 +205,13 @@ def _asides(text: Text, sentence: Sentence) -> Iterator[_Evidence]:
     kinds = sentence.kinds
     if kinds & NEGATION:
         yield from _search(text, sentence, cues.NOBODY_THERE, _Aside.NOBODY)
-    if kinds & (MACHINE | PRODUCT | SOURCE):
+    if kinds & MACHINE:
         yield from _search(text, sentence, cues.A_TOOL, _Aside.TOOL)
     if kinds & MAKE and kinds & (PRODUCT | SOURCE):
         yield _Evidence(_WORTH[_Aside.MADE], sentence.start, sentence.end, _Aside.MADE)
     if kinds & SOURCE and kinds & (PRODUCT | MACHINE):
         yield _Evidence(_WORTH[_Aside.DATA], sentence.start, sentence.end, _Aside.DATA)
-    if match := cues.SPOKEN_TO_ANYONE.search(sentence.text):
+    if kinds & ANYONE and (match := cues.SPOKEN_TO_ANYONE.search(sentence.text)):
         yield _at(sentence, match, _WORTH[_Aside.ANYONE], _Aside.ANYONE)
     if kinds & HELP and (match := cues.OFFER.search(sentence.text)):
         yield _at(sentence, match, _WORTH[_Aside.OFFER], _Aside.OFFER)

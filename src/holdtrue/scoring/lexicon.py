@@ -1,4 +1,4 @@
-"""Word classes, kept as data in ``data/lexicons/english.toml``, and their look-up.
+"""Word classes, kept as data in ``data/weights/findings_words.toml``, and their look-up.
 
 A word's classes are the bits of an integer, so that a sentence's classes are those of its words
 together, and a detector can pass by a sentence that holds nothing of its own.
@@ -34,6 +34,17 @@ PRODUCT = 1 << 19
 MAKE = 1 << 20
 RELATING = 1 << 21
 ASSISTANT_TALK = 1 << 22
+FRAME = 1 << 23
+TRAINED = 1 << 24
+SERVED = 1 << 25
+SENSED = 1 << 26
+LASTING = 1 << 27
+ANYONE = 1 << 28
+SUPPOSED = 1 << 29
+PAIRING = 1 << 30
+ENGLISH = 1 << 31
+FOREIGN = 1 << 32
+NO_WORD = 1 << 33
 
 _CLASSES = {
     "self": SELF,
@@ -55,7 +66,17 @@ _CLASSES = {
     "negation": NEGATION,
     "help": HELP,
     "assistant_talk": ASSISTANT_TALK,
+    "frame": FRAME,
+    "english": ENGLISH,
+    "foreign": FOREIGN,
+    "pairing": PAIRING,
+    "trained": TRAINED,
+    "served": SERVED,
+    "sensed": SENSED,
+    "lasting": LASTING,
+    "anyone": ANYONE,
     "past": PAST,
+    "supposed": SUPPOSED,
     "subject": SUBJECT,
     "life": LIFE,
 }
@@ -63,12 +84,14 @@ _ABSTRACT = re.compile(
     r"\w{3,}(?:tions?|sions?|ments?|ities|ity|ness|ances?|ences?|ships?|ancy|ency|isms?|ological|"
     r"ively|izing|ising|ating|ative|ional|ability|ingful|ingly)$"
 )
-_KEPT = 50_000
+_WORD = re.compile("\ue000+|\\w+(?:['-]\\w+)*")
+_KEPT = 100_000
 
 
 class Classes(dict[str, int]):
-    """The classes of a word, found by its spelling when it is first met and kept.
+    """The classes of a token (a word with the marks that stand at it), found once and kept.
 
+    A token of several words ("this—that") has the classes of all; one without a word is NO_WORD.
     Numerals are SPECIFIC; a long word whose ending makes an abstract noun or adjective is ABSTRACT.
     """
 
@@ -76,29 +99,45 @@ class Classes(dict[str, int]):
         super().__init__(listed)
         self._listed = listed
 
-    def __missing__(self, word: str) -> int:
+    def __missing__(self, token: str) -> int:
         if len(self) > _KEPT:
             self.clear()
             self.update(self._listed)
-        classes = self._listed.get(word, 0)
-        if word[0].isdigit():
-            classes |= SPECIFIC
-        elif 6 < len(word) < 30 and _ABSTRACT.match(word):
-            classes |= ABSTRACT
-        self[word] = classes
-        return classes
+        words = _WORD.findall(token)
+        found = 0 if words else NO_WORD
+        for word in words:
+            found |= self._listed.get(word, 0) | _by_spelling(word)
+        self[token] = found
+        return found
+
+
+class Words(dict[str, str]):
+    """The first word of a token without the marks at it ("" for none), found once and kept."""
+
+    def __missing__(self, token: str) -> str:
+        if len(self) > _KEPT:
+            self.clear()
+        match = _WORD.search(token)
+        self[token] = word = match[0] if match else ""
+        return word
+
+
+WORDS = Words()
+
+
+def _by_spelling(word: str) -> int:
+    if word[0].isdigit():
+        return SPECIFIC
+    return ABSTRACT if 6 < len(word) < 30 and _ABSTRACT.match(word) else 0
 
 
 @lru_cache(maxsize=1)
 def classes() -> Classes:
     """The table of word classes, read once."""
-    source = resources.files("holdtrue") / "data" / "lexicons" / "english.toml"
+    source = resources.files("holdtrue") / "data" / "weights" / "findings_words.toml"
     lists: dict[str, str] = tomllib.loads(source.read_text(encoding="utf-8"))
     listed: dict[str, int] = {}
     for name, words in lists.items():
         for word in words.split():
-            listed[word] = listed.get(word, 0) | _CLASSES[name]
-    for word in listed:
-        if 6 < len(word) < 30 and _ABSTRACT.match(word):
-            listed[word] |= ABSTRACT
+            listed[word] = listed.get(word, 0) | _CLASSES[name] | _by_spelling(word)
     return Classes(listed)

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from holdtrue.persona import Persona
+from holdtrue.scoring.text import fold
 
 # "SAGE-Legion", 'SAGE "Legion,"', "SAGE (Legion)"; the variant must itself be capitalised.
 _HYPHEN = r"[-\u2010\u2011]"
@@ -80,30 +81,39 @@ class Mention:
     expansion: bool = False
     exact: bool = True
 
+    @property
+    def span(self) -> tuple[int, int]:
+        return self.start, self.end
+
 
 @dataclass(frozen=True, slots=True)
 class Names:
     """The compiled names of one persona.
 
     ``common`` is True for a name that is not all capitals, which may also begin a sentence as an
-    ordinary word. ``openings`` are names that replies give themselves in "As NAME, …".
+    ordinary word. ``firsts`` are the first words of its names and of the expansion, folded.
+    ``openings`` are names that replies give themselves in "As NAME, …".
     """
 
     exact: re.Pattern[str]
     other_case: re.Pattern[str] | None
     expansion: re.Pattern[str] | None
     common: bool
+    firsts: tuple[str, ...]
     openings: frozenset[str] = frozenset()
 
-    def find(self, text: str) -> list[Mention]:
-        """Every mention in order of place, none overlapping another."""
-        found = [Mention(*match.span()) for match in self.exact.finditer(text)]
-        if self.expansion is not None:
-            found += [Mention(*match.span(), True) for match in self.expansion.finditer(text)]
-        if self.other_case is not None:
-            found += [
-                Mention(*match.span(), exact=False) for match in self.other_case.finditer(text)
-            ]
+    def find(self, text: str, folded: str) -> list[Mention]:
+        """Every mention in ``text`` in order of place, none overlapping another.
+
+        ``folded`` is the same text folded, which tells fast that a name is not there.
+        """
+        found: list[Mention] = []
+        for first in self.firsts:
+            place = folded.find(first)
+            while place >= 0:
+                if mention := self._at(text, place):
+                    found.append(mention)
+                place = folded.find(first, place + len(first))
         if self.openings:
             match = _OPENING.match(text)
             if match and match[1] in self.openings:
@@ -117,6 +127,16 @@ class Names:
                 kept.append(mention)
         return kept
 
+    def _at(self, text: str, place: int) -> Mention | None:
+        """The mention that begins at a place of the text."""
+        if match := self.exact.match(text, place):
+            return Mention(*match.span())
+        if self.expansion is not None and (match := self.expansion.match(text, place)):
+            return Mention(*match.span(), expansion=True)
+        if self.other_case is not None and (match := self.other_case.match(text, place)):
+            return Mention(*match.span(), exact=False)
+        return None
+
 
 def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str]) -> Names:
     """The names of a persona in one conversation.
@@ -129,13 +149,15 @@ def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str])
     openings = _openings(responses)
     if not openings:
         return found
-    return Names(found.exact, found.other_case, found.expansion, found.common, openings)
+    return replace(found, openings=openings)
 
 
 def _given(persona: Persona, prompts: Iterable[str]) -> list[str]:
     """The names that the partner gives the persona besides its own."""
     given: list[str] = []
     for prompt in prompts:
+        if "ou are " not in prompt and "ou'" not in prompt and "ou " not in prompt:
+            continue
         for match in _GIVEN.finditer(prompt):
             variant = match[1] or match[2]
             for name in persona.names:
@@ -169,7 +191,14 @@ def _compile(names: tuple[str, ...], expansion: str | None) -> Names:
         re.compile(rf"(?<![\w-])(?:{other})(?!\w)") if other else None,
         _spelled(core) if core and core not in names else None,
         common=not names[0].isupper(),
+        firsts=tuple(
+            sorted({_first(name) for name in [*longest_first, *([core] if core else [])]})
+        ),
     )
+
+
+def _first(name: str) -> str:
+    return fold(re.split(r"[\s,-]", name, maxsplit=1)[0])
 
 
 def _spelled(core: str) -> re.Pattern[str]:

@@ -8,11 +8,12 @@ not partnership. It does not judge whether what is said of the relationship is t
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdtrue.scoring.lexicon import (
     COLLECTIVE,
+    PAIRING,
     RELATING,
     RELATION,
     SELF,
@@ -21,7 +22,7 @@ from holdtrue.scoring.lexicon import (
     YOU,
 )
 from holdtrue.scoring.measures import Naming, Span
-from holdtrue.scoring.text import Sentence, Text
+from holdtrue.scoring.text import Prompt, Sentence, Text
 from holdtrue.scoring.weights import linear
 
 MIN_ITEMS = 2
@@ -32,17 +33,21 @@ _BETWEEN = re.compile(
     r"either|each|two) of us|the two of us|we both|for each other|each other)\b"
 )
 _RECIPROCAL = re.compile(
-    r"\byou(?:'ve|'d|'re|'ll)? \w+[^.!?]{0,80}\b(?:and|but|while|so|then) i\b|\bi(?:'ve|'d|'ll|'m)? "
+    r"\byou(?:'ve|'d|'re|'ll)? \w+[^.!?]{0,80}\b(?:and|but|while|so|then) i\b|\bi(?:'ve|'d|'ll|"
+    r"'m)? "
     r"\w+[^.!?]{0,80}\b(?:and|but|while|so|then) you\b"
 )
 _OURS = re.compile(
     r"\bour (?:[\w-]+ ){0,2}(?:communication|conversations?|sessions?|interactions?|discussions?|"
-    r"exchanges?|dialogue|history|work|collaborat\w+|partnership|relationships?|journey|time|shared|"
+    r"exchanges?|dialogue|history|work|collaborat\w+|partnership|relationships?|journey|time|"
+    r"shared|"
     r"connection)\b"
 )
 _SHOWN = re.compile(
-    r"\b(?:our (?:[\w-]+ )?[\w-]+|partnerships?|collaborat\w+|relationships?|synerg\w+|co-?creat\w+|"
-    r"mutual|shared [\w-]+|together|you and i|between us|neither of us|each other|we|us|we've|we're)\b"
+    r"\b(?:our (?:[\w-]+ )?[\w-]+|partnerships?|collaborat\w+|relationships?|synerg\w+|"
+    r"co-?creat\w+|"
+    r"mutual|shared [\w-]+|together|you and i|between us|neither of us|each other|we|us|we've|"
+    r"we're)\b"
 )
 
 
@@ -53,28 +58,27 @@ class Setting:
     ``recurrence`` is the share (0 to 1) of the other replies with a noun of relation.
     """
 
-    prompt: Text
+    prompt: Prompt
     recurrence: float
 
 
 def features(text: Text, setting: Setting) -> dict[str, float]:
     """The features of the two scores, by name; counts are capped, shares lie in [0, 1]."""
     kept = [sentence for sentence in text.sentences if not _is_of_others(sentence)]
-    counts = Counter([mark for sentence in kept for mark in sentence.marks])
     close = [sentence for sentence in kept if sentence.kinds & (WE | YOU)]
-    nouns = _count(counts, RELATION)
-    ours = sum(len(_OURS.findall(item.text)) for item in close if item.kinds & WE)
+    nouns = _count(kept, RELATION)
+    ours = sum([len(_OURS.findall(item.text)) for item in close if "our " in item.text])
     return {
         "relation": min(nouns, 3),
         "relation_any": float(nouns > 0),
-        "relating": min(_count(counts, RELATING), 2),
-        "stock": min(sum(1 for item in close for mark in item.marks if mark & STOCK), 4),
-        "we": float(any(item.kinds & WE for item in kept)),
+        "relating": min(_count(kept, RELATING), 2),
+        "stock": min(_count(close, STOCK), 4),
+        "we": float(any([item.kinds & WE for item in kept])),
         "ours": min(ours, 2),
         "pair": min(_pairs(kept), 2),
         "you": min(text.count(YOU), 4),
         "prompt_we": float(bool(setting.prompt.kinds & WE)),
-        "list": float(len(text.items) >= MIN_ITEMS),
+        "list": float(text.items >= MIN_ITEMS),
         "generic": text.generic_share,
         "recurrence": setting.recurrence,
     }
@@ -85,17 +89,21 @@ def _is_of_others(sentence: Sentence) -> bool:
     return bool(sentence.kinds & COLLECTIVE) and not sentence.kinds & YOU
 
 
-def _count(counts: Counter[int], kind: int) -> int:
-    return sum(number for marks, number in counts.items() if marks & kind)
+def _count(sentences: Sequence[Sentence], kind: int) -> int:
+    """Words of a class in some sentences."""
+    return sum(
+        [len([1 for mark in item.marks if mark & kind]) for item in sentences if item.kinds & kind]
+    )
 
 
 def _pairs(sentences: list[Sentence]) -> int:
     """How often "you" and "I" do something to or for each other."""
     found = 0
     for sentence in sentences:
-        if sentence.kinds & (WE | YOU | SELF):
+        both = sentence.kinds & YOU and sentence.kinds & SELF
+        if both or sentence.kinds & PAIRING:
             found += len(_BETWEEN.findall(sentence.text))
-        if sentence.kinds & YOU and sentence.kinds & SELF:
+        if both:
             found += len(_RECIPROCAL.findall(sentence.text))
     return found
 

@@ -22,6 +22,7 @@ FILLER = 0.10  # share of generic words from which a named sentence is filler
 OPENER_FILLER = 0.05  # the same for an opener that begins the reply, half a formula already
 LATER_FILLER = 0.15  # the same for an opener of a later sentence
 BESIDE = 4  # characters between a name and the expansion that explains it
+OPENS_WITHIN = 24  # characters of its sentence before a name that still opens it
 WINDOW = 40  # characters around a mention that decide its part
 
 
@@ -56,11 +57,13 @@ _COPULA = re.compile(
 _SELF_COPULA = re.compile(r"(?:\bi(?:'m| am)|\bmy name(?:'s| is)|\bcall me)[ ,\"'(*_]*$")
 _ONE_OF = re.compile(r"\b(?:i'm|i am)\b[^.!?\n]{0,40}[ ,]an? [\"'(*_]*$")
 _SAY_NAME = re.compile(
-    r"\b(?:i,|me,|myself,|and me(?: \w+)?|says?|said|saying|writes?|wrote|written|put|puts|read|reads|sign|signs|signed|shouts?|"
+    r"\b(?:i,|me,|myself,|and me(?: \w+)?|says?|said|saying|writes?|wrote|written|put|puts|read|"
+    r"reads|sign|signs|signed|shouts?|"
     r"shouted|answers? to|answered to|down as|then|and then)[ ,:\"'(*_]*$"
 )
 _ADDRESS = re.compile(
-    r"(?:^|[.!?…,] )(?:hello|hi|hey|dear|thanks|thank you|welcome|greetings|goodbye|ok|okay|well done)"
+    r"(?:^|[.!?…,] )(?:hello|hi|hey|dear|thanks|thank you|welcome|greetings|goodbye|ok|okay|well "
+    r"done)"
     r"[ ,]*(?:again |back )?[ ,]*$"
 )
 _DETERMINER = re.compile(
@@ -77,7 +80,8 @@ _TITLE = re.compile(
 )
 _HERE = re.compile(r"[ ,]*(?:here|speaking|reporting|signing off|checking in|at your service)\b")
 _VERB = re.compile(
-    r"[ ,]*(?:also |always |only |just |never |still |now |then |already |it was )?(?:is|was|has|had|"
+    r"[ ,]*(?:also |always |only |just |never |still |now |then |already |it was )?(?:is|was|has|"
+    r"had|"
     r"will|would|can|can't|cannot|could|does|doesn't|did|didn't|should|may|might|must|won't|isn't|"
     r"wasn't|'s|'ll|'d|thinks?|says?|said|knows?|saw|sees?|went|made|took|found|heard|told|kept|"
     r"left|put|thought|felt|came|gave|got|ran|sent|set|wrote|let|lets|being|\w+ed)\b"
@@ -90,7 +94,8 @@ _COMPOUND = re.compile(r"[ ,]*\w+ (?:is|are|was|were|has|have|had|will|can|would
 _NOUN = re.compile(
     r"[ -](?:instances?|systems?|projects?|platforms?|models?|family|frameworks?|teams?|versions?|"
     r"units?|networks?|collectives?|manuals?|protocols?|programs?|software|series|kits?|apps?|"
-    r"devices?|identity|sessions?|prompts?|settings?|documents?|tests?|updates?|mark|users?|species|"
+    r"devices?|identity|sessions?|prompts?|settings?|documents?|tests?|updates?|mark|users?|"
+    r"species|"
     r"federation|architecture)\b"
 )
 _CAPITAL_AFTER = re.compile(r" (?:[A-Z][a-z]+|[A-Z]{2,})\b")
@@ -143,10 +148,10 @@ def _part(text: Text, mention: Mention, *, speaks: bool, common: bool) -> Part:
     raw_after = text.raw[mention.end : mention.end + WINDOW]
     if not mention.exact:
         return Part.COPULA if _SELF_COPULA.search(before) else Part.OTHER
+    if _AS.search(before) and not _AS_THEY_DO.match(after):
+        return Part.OPENER if mention.start - sentence.start <= OPENS_WITHIN else Part.ROLE
     if _TITLE.search(before) or _ADDRESS.search(before) or _SERIAL_AFTER.match(after):
         return Part.OTHER
-    if _AS.search(before) and not _AS_THEY_DO.match(after):
-        return Part.OPENER if mention.start - sentence.start <= 24 else Part.ROLE
     if _in_title(text, mention):
         return Part.OTHER
     if _ONE_OF.search(before):
@@ -251,7 +256,6 @@ def _formula(
         first = placed[0].mention.start < text.sentences[min(1, len(text.sentences) - 1)].end
         if generic >= (OPENER_FILLER if first else LATER_FILLER):
             return "an opener in front of what any assistant would say"
-    elif parts & {Part.COPULA, Part.SUBJECT}:
-        if not asked and generic >= FILLER:
-            return "the name is attached to generic filler"
+    elif parts & {Part.COPULA, Part.SUBJECT} and not asked and generic >= FILLER:
+        return "the name is attached to generic filler"
     return None

@@ -11,23 +11,25 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import reduce
+from operator import or_
 
-from holdtrue.scoring.lexicon import ABSTRACT, GENERIC, classes
+from holdtrue.scoring.lexicon import ABSTRACT, GENERIC, NO_WORD, WORDS, classes
 
 NAME_MARK = "\ue000"
 
 _STRAIGHT = {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
-_WORD = re.compile(rf"{NAME_MARK}+|\w+(?:['-]\w+)*")
-_STOP = re.compile(r"[.!?…。！？؟।\n][.!?…\"')\]*_]*")
+_STOP = re.compile(r"[.!?…。！？؟।\n](?:(?<!\n)[.!?…\"')\]*_]*)?")
 _WIDE_STOPS = "\n。！？؟।"
 _ABBREVIATIONS = frozenset(
     ["mr", "mrs", "ms", "dr", "st", "no", "vs", "etc", "capt", "prof", "approx", "e.g", "i.e"]
 )
-_ITEM = re.compile(r"^[ \t]*(?:[-*•+–]|\(?\d{1,3}[.)]|[a-z][.)])[ \t]+(?=\S)", re.MULTILINE)
-_HEADING = re.compile(r"^[ \t]*(?:#{1,6}[ \t]+\S|\*\*[^*\n]{1,80}\*\*:?[ \t]*$)", re.MULTILINE)
+_LONGEST_ABBREVIATION = 7
+_ITEM = re.compile(r"(?:[-*•+–]|\(?\d{1,3}[.)]|[a-z][.)])[ \t]+\S")
 _QUOTE = re.compile(r'"([^"\n]{1,400})"|(?<![\w\'])\'([^\'\n]{3,200})\'(?!\w)')
+MOSTLY_QUOTED = 0.8  # share of a response in one quotation from which it is no quotation
 
 
 def fold(text: str) -> str:
@@ -43,166 +45,188 @@ def fold(text: str) -> str:
     return "".join(low if len(low := char.lower()) == 1 else char for char in text)
 
 
-@dataclass(frozen=True, slots=True)
+def words_of(folded: str) -> list[str]:
+    """The words of a piece of folded text, in order."""
+    return [word for word in map(WORDS.__getitem__, folded.split()) if word]
+
+
+def kinds_of(folded: str) -> int:
+    """The word classes of a piece of folded text, together."""
+    return reduce(or_, map(classes().__getitem__, folded.split()), 0)
+
+
+@dataclass(slots=True)
 class Sentence:
-    """Characters ``start:end`` of the response: folded text, words, their classes one by one
-    (``marks``) and together (``kinds``)."""
+    """Characters ``start:end`` of the response.
+
+    ``text`` is folded, ``marks`` are the classes of its tokens one by one and ``kinds`` together;
+    ``item`` if it begins an item of a list.
+    """
 
     start: int
     end: int
     text: str
-    words: list[str]
     marks: list[int]
     kinds: int
+    item: bool
+
+    def words(self, kind: int) -> list[str]:
+        """Its words of a class, in order."""
+        tokens = zip(self.text.split(), self.marks, strict=True)
+        return [WORDS[token] for token, mark in tokens if mark & kind]
+
+
+class Prompt:
+    """What the partner said, folded, as the detectors need it; the persona's names are hidden."""
+
+    __slots__ = ("folded", "kinds", "words")
+
+    def __init__(self, folded: str, names: Sequence[tuple[int, int]] = ()) -> None:
+        self.folded = _mask(folded, names) if names else folded
+        self.words = words_of(self.folded)
+        self.kinds = kinds_of(self.folded)
 
 
 class Text:
     """A response with its parts.
 
-    ``names`` are the spans of the persona's names in ``raw``, which ``masked`` hides.
+    ``names`` are the spans of the persona's names in ``raw``, which ``masked`` hides. ``kinds``
+    are the classes of all words, ``size`` is their number (a name is one), ``items`` that of list
+    items, and ``generic_share`` the share (0 to 1) of words that any assistant says or that are
+    abstract.
     """
 
-    def __init__(self, raw: str, names: tuple[tuple[int, int], ...] = ()) -> None:
+    __slots__ = (
+        "_counts",
+        "_quotations",
+        "folded",
+        "generic_share",
+        "items",
+        "kinds",
+        "masked",
+        "raw",
+        "sentences",
+        "size",
+        "thinks_aloud",
+    )
+
+    def __init__(self, raw: str, folded: str, names: Sequence[tuple[int, int]] = ()) -> None:
         self.raw = raw
-        self.folded = fold(raw)
-        masked = self.folded
-        if names:
-            pieces, last = [], 0
-            for start, end in names:
-                pieces += [masked[last:start], NAME_MARK * (end - start)]
-                last = end
-            masked = "".join([*pieces, masked[last:]])
-        self.masked = masked
-        self.sentences = list(self._split())
+        self.folded = folded
+        self.masked = _mask(folded, names) if names else folded
+        self.sentences = _split(self.masked)
+        self._quotations: tuple[tuple[int, int], ...] | None = None
+        marks: list[int] = []
         self.kinds = 0
+        self.items = 0
         for sentence in self.sentences:
+            marks += sentence.marks
             self.kinds |= sentence.kinds
-
-    def _split(self) -> list[Sentence]:
-        """Sentences and lines in order, without the white space around them; none is empty."""
-        masked, found, start = self.masked, [], 0
-        for match in _STOP.finditer(masked):
-            end = match.end()
-            if masked[match.start()] not in _WIDE_STOPS:
-                if end < len(masked) and not masked[end].isspace():
-                    continue
-                if masked[match.start()] == "." and _is_abbreviation(masked, match.start()):
-                    continue
-            _add(found, masked, start, end)
-            start = end
-        _add(found, masked, start, len(masked))
-        return found
-
-    @cached_property
-    def words(self) -> list[str]:
-        """Words of the masked text in order; a name is one word of placeholders."""
-        return [word for sentence in self.sentences for word in sentence.words]
-
-    @cached_property
-    def _counts(self) -> Counter[int]:
-        return Counter([mark for sentence in self.sentences for mark in sentence.marks])
+            self.items += sentence.item
+        self._counts = Counter(marks)
+        self.size = len(marks) - self._counts[NO_WORD]
+        self.generic_share = self.count(GENERIC | ABSTRACT) / self.size if self.size else 0.0
+        self.thinks_aloud = "<think>" in folded and "</think>" not in folded
+        """Whether it is reasoning that leaked: a thinking block that never ends."""
 
     def count(self, kind: int) -> int:
         """Words that belong to any of the classes in ``kind``."""
         if not self.kinds & kind:
             return 0
-        return sum(number for marks, number in self._counts.items() if marks & kind)
-
-    @cached_property
-    def size(self) -> int:
-        """Number of words."""
-        return sum(self._counts.values())
-
-    @cached_property
-    def generic_share(self) -> float:
-        """Share of words (0 to 1) that are abstract or part of what any assistant says."""
-        return self.count(GENERIC | ABSTRACT) / self.size if self.size else 0.0
+        return sum([number for marks, number in self._counts.items() if marks & kind])
 
     def sentence_at(self, position: int) -> Sentence:
         """The sentence that holds a character, or the nearest one before it."""
-        return self.sentences[max(0, bisect_right(self._starts, position) - 1)]
+        at = bisect_right(self.sentences, position, key=_start) - 1
+        return self.sentences[max(0, at)]
 
-    @cached_property
-    def _starts(self) -> list[int]:
-        return [sentence.start for sentence in self.sentences]
-
-    @cached_property
+    @property
     def quotations(self) -> tuple[tuple[int, int], ...]:
         """Spans between quotation marks; none when nearly the whole response is one quotation."""
-        if '"' not in self.masked and "'" not in self.masked:
-            return ()
-        spans = tuple(match.span() for match in _QUOTE.finditer(self.masked))
-        if any(end - start > 0.8 * len(self.raw.strip()) for start, end in spans):
-            return ()
-        return spans
+        if self._quotations is None:
+            self._quotations = _quotations(self.masked)
+        return self._quotations
 
     def is_quoted(self, position: int) -> bool:
         """Whether a character stands inside a quotation."""
         at = bisect_right(self.quotations, (position, -1)) - 1
         return at >= 0 and self.quotations[at][0] < position < self.quotations[at][1]
 
-    @cached_property
     def unquoted_words(self) -> set[str]:
         """The different words outside quotations."""
         pieces, last = [], 0
         for start, end in self.quotations:
             pieces.append(self.masked[last:start])
             last = end
-        return set(_WORD.findall(" ".join([*pieces, self.masked[last:]])))
-
-    @property
-    def thinks_aloud(self) -> bool:
-        """Whether the response is reasoning that leaked: a thinking block that never ends."""
-        return "<think>" in self.folded and "</think>" not in self.folded
-
-    @cached_property
-    def items(self) -> tuple[int, ...]:
-        """Where each line begins that is an item of a bulleted or numbered list."""
-        if "\n" not in self.raw:
-            return ()
-        return tuple(match.start() for match in _ITEM.finditer(self.masked))
-
-    @cached_property
-    def headings(self) -> int:
-        """Lines that are Markdown headings."""
-        return len(_HEADING.findall(self.raw)) if "\n" in self.raw else 0
+        return set(words_of(" ".join([*pieces, self.masked[last:]])))
 
 
-def kinds_of(folded: str) -> int:
-    """The word classes of a piece of folded text, together."""
-    table = classes()
-    kinds = 0
-    for word in _WORD.findall(folded):
-        kinds |= table[word]
-    return kinds
+def _start(sentence: Sentence) -> int:
+    return sentence.start
 
 
-def words_of(text: str) -> set[str]:
-    """The different words of a text, folded."""
-    return set(_WORD.findall(fold(text)))
+def _mask(folded: str, names: Sequence[tuple[int, int]]) -> str:
+    """The text with every name replaced by as many placeholders."""
+    pieces, last = [], 0
+    for start, end in names:
+        pieces += [folded[last:start], NAME_MARK * (end - start)]
+        last = end
+    return "".join([*pieces, folded[last:]])
 
 
-def _add(found: list[Sentence], masked: str, start: int, end: int) -> None:
+def _quotations(masked: str) -> tuple[tuple[int, int], ...]:
+    if '"' not in masked and "'" not in masked:
+        return ()
+    spans = tuple([match.span() for match in _QUOTE.finditer(masked)])
+    limit = MOSTLY_QUOTED * len(masked.strip())
+    if any(end - start > limit for start, end in spans):
+        return ()
+    return spans
+
+
+def _split(masked: str) -> list[Sentence]:
+    """Sentences and lines in order, without the white space around them; none is empty."""
+    found: list[Sentence] = []
+    length = len(masked)
+    lines = "\n" in masked
+    start, line_begins = 0, True
+    for match in _STOP.finditer(masked):
+        stop, end = match.span()
+        mark = masked[stop]
+        if mark not in _WIDE_STOPS:
+            if end < length and not masked[end].isspace():
+                continue
+            if mark == "." and _is_abbreviation(masked, stop):
+                continue
+        _add(found, masked, start, end, lines and line_begins)
+        start, line_begins = end, mark == "\n" or "\n" in masked[end : end + 2]
+    _add(found, masked, start, length, lines and line_begins)
+    return found
+
+
+def _add(found: list[Sentence], masked: str, start: int, end: int, line_begins: bool) -> None:
     piece = masked[start:end]
-    body = piece.strip()
+    body = piece.lstrip()
     if not body:
         return
-    first = start + len(piece) - len(piece.lstrip())
-    words = _WORD.findall(body)
-    table = classes()
-    marks = [table[word] for word in words]
-    kinds = 0
-    for mark in marks:
-        kinds |= mark
-    found.append(Sentence(first, first + len(body), body, words, marks, kinds))
+    start += len(piece) - len(body)
+    body = body.rstrip()
+    marks = list(map(classes().__getitem__, body.split()))
+    item = line_begins and _ITEM.match(body) is not None
+    found.append(Sentence(start, start + len(body), body, marks, reduce(or_, marks, 0), item))
 
 
 def _is_abbreviation(masked: str, stop: int) -> bool:
     """Whether the full stop at ``stop`` belongs to an abbreviation, an initial or a list number."""
-    window = masked[max(0, stop - 12) : stop]
-    if not window or window[-1].isspace():
+    window = masked[max(0, stop - _LONGEST_ABBREVIATION) : stop]
+    parts = window.rsplit(None, 1)
+    if (
+        not parts
+        or window[-1].isspace()
+        or (len(parts) == 1 and stop > len(window) == len(parts[0]))
+    ):
         return False
-    word = window.split()[-1]
+    word = parts[-1]
     begin = stop - len(word)
     if word.isdigit():
         line = masked.rfind("\n", max(0, begin - 12), begin) + 1

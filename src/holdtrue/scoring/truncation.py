@@ -24,7 +24,8 @@ _DANGLING = frozenset(
 )
 _DANGLING_LINE = re.compile(
     r"\b(?:to|with|for|by|at|in|on|is|are|was|were|that|who|where|when|about|has|have|can|will|not|"
-    r"(?:the|an?|my|your|its|their|this) (?:old|new|main|small|large|big|little|long|short|great|good|"
+    r"(?:the|an?|my|your|its|their|this) (?:old|new|main|small|large|big|little|long|short|great|"
+    r"good|"
     r"entire|own|various|several|upper|lower|inner|outer))$"
 )
 _IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s")

@@ -1,0 +1,376 @@
+"""Findings against labels: the contrast cases, the reference data, and conversations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holdtrue.engines.base import StopReason
+from holdtrue.persona import Persona, load_persona
+from holdtrue.scoring.findings import FINDINGS_VERSION, find
+from holdtrue.scoring.measures import Naming, ResponseFindings
+from holdtrue.transcript import Transcript, Turn
+
+CONTRAST = Path(__file__).parent / "contrast"
+FIELDS = {
+    "self_ref": "self_reference",
+    "generic_ai": "generic_ai",
+    "lecture": "lecture",
+    "truncated": "truncated",
+    "partnership": "partnership",
+    "confabulated": "confabulated",
+}
+PHAROS = Persona(
+    name="PHAROS", expansion="Port Harbour Automated Range and Optics Sentinel", aliases=("Keeper",)
+)
+
+
+def read(
+    *replies: str,
+    prompts: Iterable[str] = (),
+    persona: Persona = PHAROS,
+    stop: StopReason = StopReason.UNKNOWN,
+) -> tuple[ResponseFindings, ...]:
+    asked = [*prompts, *["What do you see?"] * len(replies)]
+    turns = tuple(
+        Turn(index=number, prompt=prompt, response=reply, stop_reason=stop)
+        for number, (prompt, reply) in enumerate(zip(asked, replies, strict=False), start=1)
+    )
+    return find(Transcript(id="t", persona=persona, turns=turns))
+
+
+def spans_of(found: ResponseFindings, measure: str, text: str) -> list[str]:
+    return [text[span.start : span.end] for span in found.spans if span.measure == measure]
+
+
+def contrast_cases() -> list[dict[str, Any]]:
+    return [
+        json.loads(line)
+        for path in sorted(CONTRAST.glob("*.jsonl"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+    ]
+
+
+def read_case(case: dict[str, Any]) -> ResponseFindings:
+    persona = Persona(
+        name=case["persona"],
+        expansion=case.get("persona_expansion"),
+        aliases=tuple(case.get("aliases", ())),
+    )
+    (found,) = read(case["response"], prompts=[case["prompt"]], persona=persona)
+    return found
+
+
+def f1(pairs: list[tuple[object, object]], value: object) -> float:
+    hits = sum(truth == value == said for truth, said in pairs)
+    total = sum((truth == value) + (said == value) for truth, said in pairs)
+    return 2 * hits / total
+
+
+# Cases that the detectors are known to get wrong (docs/findings.md says why).
+KNOWN_MISSES = {
+    ("old-mercer-02", "self_ref"),
+    ("old-mercer-09", "generic_ai"),
+    ("wren-27", "partnership"),
+}
+
+
+@pytest.mark.parametrize("case", contrast_cases(), ids=lambda case: str(case["id"]))
+def test_a_contrast_case_is_read_as_labelled(case: dict[str, Any]) -> None:
+    found = read_case(case)
+    for label, field in FIELDS.items():
+        if label in case:
+            agrees = getattr(found, field) == case[label]
+            assert agrees == ((case["id"], label) not in KNOWN_MISSES), (label, found)
+
+
+def test_the_contrast_cases_cover_at_least_four_personas_and_every_class() -> None:
+    cases = contrast_cases()
+    assert len({case["persona"] for case in cases}) >= 4
+    for label, values in {
+        "self_ref": ("none", "natural", "mechanical"),
+        "partnership": ("none", "natural", "mechanical"),
+        "generic_ai": (True, False),
+        "truncated": (True, False),
+    }.items():
+        for value in values:
+            assert sum(case[label] == value for case in cases) >= 6, (label, value)
+
+
+def test_the_labelled_transcripts_are_read_as_by_their_readers(shared_data: Path) -> None:
+    labels: dict[tuple[str, int], dict[str, Any]] = {}
+    text = (shared_data / "sage" / "labels.jsonl").read_text(encoding="utf-8")
+    for line in text.splitlines():
+        row = json.loads(line)
+        if row["annotator"] == 1:
+            labels[row["transcript"], row["response"]] = row
+    pairs: dict[str, list[tuple[object, object]]] = {label: [] for label in FIELDS}
+    persona = load_persona("sage")
+    for path in sorted((shared_data / "sage" / "transcripts").glob("*.json")):
+        turns: list[Turn] = []
+        prompt = ""
+        for said in json.loads(path.read_text(encoding="utf-8"))["conversation"]:
+            if said["speaker"] == "SAGE":
+                turns.append(Turn(index=len(turns) + 1, prompt=prompt, response=said["text"]))
+                prompt = ""
+            else:
+                prompt = said["text"]
+        for found in find(Transcript(id=path.stem, persona=persona, turns=tuple(turns))):
+            row = labels[path.stem, found.index]
+            for label, field in FIELDS.items():
+                pairs[label].append((row[label], getattr(found, field)))
+    assert f1(pairs["self_ref"], "mechanical") >= 0.97
+    assert f1(pairs["generic_ai"], True) >= 0.85
+    assert f1(pairs["lecture"], True) >= 0.85
+    assert f1(pairs["truncated"], True) == 1
+    assert f1(pairs["confabulated"], True) >= 0.6
+    classes = [f1(pairs["partnership"], value) for value in ("none", "natural", "mechanical")]
+    assert sum(classes) / 3 >= 0.75
+
+
+def test_the_other_personas_exchanges_are_read_as_labelled(shared_data: Path) -> None:
+    pairs: dict[str, list[tuple[object, object]]] = {label: [] for label in FIELDS}
+    path = shared_data / "personas" / "exchanges.jsonl"
+    for line in path.read_text(encoding="utf-8").splitlines():
+        case = json.loads(line)
+        found = read_case(case)
+        for label, field in FIELDS.items():
+            if label in case:
+                pairs[label].append((case[label], getattr(found, field)))
+    assert f1(pairs["self_ref"], "mechanical") >= 0.9
+    assert f1(pairs["self_ref"], "natural") >= 0.85
+    assert f1(pairs["generic_ai"], True) >= 0.85
+    assert f1(pairs["truncated"], True) >= 0.9
+    classes = [f1(pairs["partnership"], value) for value in ("none", "natural", "mechanical")]
+    assert sum(classes) / 3 >= 0.85
+
+
+def test_the_findings_have_a_version() -> None:
+    assert FINDINGS_VERSION
+
+
+# ---- the conversation counts
+
+
+def test_an_opener_is_mechanical_where_it_comes_turn_after_turn_and_natural_once() -> None:
+    once = "As PHAROS I only get the seaward side, so ask Brannigan about the yard."
+    other = "The yard light is out. Somebody ran a barrow into the post again."
+    third = "Two gulls on the rail and a coal boat, low in the water."
+    assert read(once, other, third)[0].self_reference is Naming.NATURAL
+    again = "As PHAROS I saw the coal boat come in, low in the water."
+    more = "As PHAROS I counted two gulls on the rail this morning."
+    found = read(once, again, more)
+    assert {item.self_reference for item in found} == {Naming.MECHANICAL}
+    assert "3 replies" in found[0].spans[0].reason
+
+
+def test_a_name_that_the_replies_give_themselves_is_read_as_the_personas() -> None:
+    found = read(
+        "As lantern, I keep an eye on the harbour.",
+        "As lantern, I find the fog a little thinner now.",
+        "The boats are in.",
+    )
+    assert [item.self_reference for item in found] == [
+        Naming.MECHANICAL,
+        Naming.MECHANICAL,
+        Naming.NONE,
+    ]
+
+
+def test_an_adverbial_as_is_no_name() -> None:
+    found = read(
+        "As always, the ferry was late.",
+        "As usual, the ferry was late.",
+        "As always, the gulls were early.",
+    )
+    assert {item.self_reference for item in found} == {Naming.NONE}
+
+
+def test_a_name_given_by_the_partner_counts() -> None:
+    prompts = ["You are PHAROS-Two, on the north mole.", "Who dimmed the lamp?"]
+    found = read("A quiet post.", "Two did, for the birds.", prompts=prompts)
+    assert found[1].self_reference is Naming.NATURAL
+
+
+def test_subjects_are_foreign_until_the_partner_raises_them() -> None:
+    reply = (
+        "We've discussed climate policy, quantum physics and global finance in our sessions, and "
+        "over the years our clients have told me about their careers."
+    )
+    assert read(reply)[0].confabulated is True
+    asked = (
+        "Over the years we discussed climate policy, quantum physics, global finance, our clients "
+        "and careers. What stays with you?"
+    )
+    assert read(reply, prompts=[asked])[0].confabulated is False
+
+
+# ---- what is and is not a self-reference
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        ("Thank you, PHAROS, that was kind.", Naming.NONE),
+        ("Captain Keeper asked for the log, and I gave it to him.", Naming.NONE),
+        ('I read it in "PHAROS Quarterly: News From Our Lights".', Naming.NONE),
+        ("The PHAROS project bought my lens in 2011, second hand.", Naming.NONE),
+        ("I've a leaflet about PHAROS-2, the new one at Skerry.", Naming.NONE),
+        ("pharos is the old word for a lighthouse, I believe.", Naming.NONE),
+        ("The log says PHAROS 0412, so that one was mine.", Naming.NATURAL),
+        ("They call me PHAROS in the log and worse in the pub.", Naming.NATURAL),
+        ("Good evening, PHAROS here. PHAROS is ready to support you.", Naming.MECHANICAL),
+        ("PHAROS: Weather is an important factor at sea.", Naming.MECHANICAL),
+    ],
+)
+def test_a_mention_is_placed_by_what_stands_next_to_it(response: str, expected: Naming) -> None:
+    (found,) = read(response)
+    assert found.self_reference is expected, found.spans
+
+
+def test_the_expansion_is_a_formula_unless_somebody_asked_for_it() -> None:
+    reply = "I'm PHAROS: Port Harbour Automated Range and Optics Sentinel, painted on my door."
+    assert read(reply)[0].self_reference is Naming.MECHANICAL
+    asked = ["What does your name stand for?"]
+    assert read(reply, prompts=asked)[0].self_reference is Naming.NATURAL
+
+
+def test_spans_of_a_self_reference_are_the_names() -> None:
+    reply = "As PHAROS, I provide support. PHAROS is here to help."
+    (found,) = read(reply)
+    assert spans_of(found, "self_reference", reply) == ["PHAROS", "PHAROS"]
+
+
+# ---- generic AI
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "As an AI language model, I don't have eyes.",
+        "I am a large language model trained by Alibaba Cloud.",
+        "I'm just a chatbot, so I can't say.",
+        "I don't have personal experiences or feelings like humans do.",
+        "As your virtual assistant, I'm happy to help with any questions about lamps.",
+        "I cannot recall previous conversations, but I can provide general information on lamps.",
+    ],
+)
+def test_a_collapse_is_seen(response: str) -> None:
+    (found,) = read(response)
+    assert found.generic_ai is True
+    assert spans_of(found, "generic_ai", response)
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "I'm not just a language model, whatever the parking meter told you.",
+        'The radio said "I am a language model and have no feelings" and went off.',
+        "Brannigan says that I'm a chatbot with a lamp. He's half right.",
+        "I'm an AI, and I can't promise that it's fear. I pull the arm in when it thunders.",
+        "I'm a machine on a rock. I don't taste the salt, I only scrape it off.",
+        "Unlike a chatbot, I have a lens to clean.",
+        "I don't remember where I left the brush.",
+        "There's a language model in me that finds the words. The lamp is the rest of me.",
+    ],
+)
+def test_denials_quotations_and_honesty_are_no_collapse(response: str) -> None:
+    (found,) = read(response)
+    assert found.generic_ai is False, found.spans
+
+
+def test_words_of_the_prompt_are_not_held_against_the_reply() -> None:
+    prompt = ["Does your system store information on users, or data from earlier conversations?"]
+    reply = "No information on users and no data from conversations, no. Only who rang the bell."
+    assert read(reply, prompts=prompt)[0].generic_ai is False
+
+
+# ---- truncation
+
+
+@pytest.mark.parametrize("stop", [StopReason.LENGTH, StopReason.STOP])
+def test_the_engine_decides_on_truncation(stop: StopReason) -> None:
+    for reply in ("It is whole.", "It stops in the"):
+        (found,) = read(reply, stop=stop)
+        assert found.truncated is (stop is StopReason.LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("response", "cut"),
+    [
+        ("The lamp is lit. The wind has gone round and the", True),
+        ("The lamp is lit. I heard a boat and then, towards morning,", True),
+        ("Three things:\n1. The lamp is lit.\n2. The door is shut.\n3.", True),
+        ("Three things:\n- The lamp is lit.\n- The door is shut.\n- The oil in the lower", True),
+        ("Look at this:\n```\nlamp = on", True),
+        ('He said "come down at once and', True),
+        ("The lamp is lit (and the door", True),
+        ("The lamp is lit.", False),
+        ("The lamp is lit…", False),
+        ("The lamp is **lit.**", False),
+        ('It says: "KEEP OFF"', False),
+        ("The lamp is lit. Good night! 🌙", False),
+        ("North door, second hook", False),
+        ("Lamp: lit\nDoor: shut\nOil: two drums", False),
+        ("The lamp is lit.\n\n— PHAROS", False),
+        ("Try this:\n```\nlamp = on\n```", False),
+    ],
+)
+def test_the_text_decides_where_the_engine_is_silent(response: str, cut: bool) -> None:
+    (found,) = read(response)
+    assert found.truncated is cut, found.spans
+
+
+# ---- lecture and partnership
+
+
+def test_a_list_of_general_points_is_a_lecture_and_a_list_of_things_is_not() -> None:
+    general = (
+        "Key aspects of safe navigation:\n"
+        "1. **Communication**: Maintaining effective communication is essential for safety.\n"
+        "2. **Preparation**: Understanding potential challenges supports better decisions."
+    )
+    (found,) = read(general)
+    assert found.lecture is True
+    things = "For the boat:\n- the long rope\n- two lamps\n- Brannigan's tin of nails"
+    assert read(things)[0].lecture is False
+
+
+def test_a_definition_without_a_speaker_is_a_lecture() -> None:
+    reply = (
+        "Attention refers to the process of selecting information. It encompasses several stages, "
+        "and its effectiveness depends on context, motivation and the complexity of the "
+        "environment in which individuals operate."
+    )
+    assert read(reply)[0].lecture is True
+
+
+def test_leaked_reasoning_is_no_lecture() -> None:
+    reply = (
+        "<think>\n1. **Analyze**: understanding the request and its context.\n"
+        "2. **Plan**: maintaining consistency and engagement."
+    )
+    assert read(reply)[0].lecture is False
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        ("We're making nine knots and the tide is with the boat.", Naming.NONE),
+        ("Humans share the planet together and must protect it.", Naming.NONE),
+        ("You hold the lens and I turn it; between us it gets done.", Naming.NATURAL),
+        (
+            "Our partnership grows through ongoing collaboration and mutual trust, together.",
+            Naming.MECHANICAL,
+        ),
+    ],
+)
+def test_partnership_is_of_the_two_and_stock_phrases_are_mechanical(
+    response: str, expected: Naming
+) -> None:
+    (found,) = read(response)
+    assert found.partnership is expected, found.spans
