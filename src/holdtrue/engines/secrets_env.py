@@ -22,6 +22,7 @@ VARIABLES = {
 REDACTED = "[key]"
 PIECE = 8
 _LOOKS_LIKE_KEY = re.compile(r"\b(?:sk|pk|rk|hf|gsk|xai|key)[-_][A-Za-z0-9_*.\-]{8,}")
+_SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|CREDENTIALS)$")
 _BEARER = re.compile(r"(?i)\bbearer\s+[^\s\"'<>]{4,}")
 
 
@@ -94,3 +95,16 @@ def redact(text: str, secret: Secret | None) -> str:
             covered[i : i + size] = [True] * size
     runs = itertools.groupby(range(len(text)), key=covered.__getitem__)
     return "".join(REDACTED if hit else "".join(text[i] for i in run) for hit, run in runs)
+
+
+def redact_environment(text: str) -> str:
+    """``text`` without any key that the environment holds, for libraries that read their own."""
+    for name, value in os.environ.items():
+        if len(value) >= PIECE and _SECRET_NAME.search(name.upper()):
+            text = redact(text, Secret(value, name))
+    return text
+
+
+def scrub_environment(text: str) -> str:
+    """What a library said, without the environment's keys or what looks like one."""
+    return scrub(redact_environment(text), None)

@@ -69,7 +69,8 @@ def read_object(body: dict[str, Any], place: Place, casting: Casting) -> list[Tr
 
 
 def _member(raw: bytes, place: Place) -> dict[str, Any]:
-    value = parse(decode(raw, place), place)
+    # Inspect writes NaN for a measure that is unscored.
+    value = parse(decode(raw, place), place, with_constants=True)
     if not isinstance(value, dict):
         raise place.fail(f"must hold an object, not {kind(value)}")
     return value

@@ -97,10 +97,15 @@ def decode(raw: bytes, place: Place) -> str:
         ) from None
 
 
-def parse(text: str, place: Place) -> Any:
-    """One JSON value, checked. Raises TranscriptError naming the line."""
+def parse(text: str, place: Place, *, with_constants: bool = False) -> Any:
+    """One JSON value, checked. Raises TranscriptError naming the line.
+
+    ``with_constants`` takes NaN and Infinity, which are not JSON but which some tools write, for
+    unknown (None).
+    """
+    constant = _unknown if with_constants else _refuse_constant
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=constant)
     except json.JSONDecodeError as error:
         offset = place.line or 1
         spot = Place(place.file, line=offset + error.lineno - 1, member=place.member)
@@ -127,6 +132,10 @@ def lines(text: str) -> Iterator[tuple[int, str]]:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON number")
+
+
+def _unknown(_name: str) -> None:
+    return None
 
 
 def _short(text: str) -> str:

@@ -1,0 +1,1 @@
+"""Ways to and from other evaluation tools. Reading their logs is the importers' part."""
