@@ -42,7 +42,7 @@ def make_tiny(folder: Path, *, seed: int = 0, extra: str = "") -> str:
             num_hidden_layers=2,
             num_attention_heads=2,
             num_key_value_heads=1,
-            max_position_embeddings=2048,
+            max_position_embeddings=8192,
             eos_token_id=fast.eos_token_id,
         )
         transformers.LlamaForCausalLM(config).save_pretrained(folder)
