@@ -368,3 +368,25 @@ def test_a_scripted_engine_is_what_the_bridge_was_tested_with() -> None:
     engine = open_engine("scripted:mixed")
     assert isinstance(engine, ScriptedEngine)
     assert json.dumps(engine.facts().as_dict())
+
+
+# The verb
+
+
+def test_holdtrue_export_writes_a_log_of_stored_transcripts(
+    sessions: list[Transcript], tmp_path: Path
+) -> None:
+    from click.testing import CliRunner
+    from inspect_ai.log import read_eval_log
+
+    from holdtrue.cli.main import cli
+    from holdtrue.transcript import to_json
+
+    for item in sessions:
+        (tmp_path / f"{item.id}.json").write_text(to_json(item), encoding="utf-8")
+    target = tmp_path / "out" / "run.eval"
+    target.parent.mkdir()
+    result = CliRunner().invoke(cli, ["export", str(tmp_path), "--inspect", str(target)])
+    assert result.exit_code == 0, result.output
+    assert "Wrote 3 sessions" in result.output
+    assert len(read_eval_log(str(target)).samples) == 3

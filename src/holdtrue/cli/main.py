@@ -30,6 +30,7 @@ VERBS = (
     "init",
     "view",
     "verify",
+    "export",
 )
 
 
