@@ -85,12 +85,15 @@ def is_mixture(config: Any) -> bool:
     return any((getattr(text, name, 0) or 0) > 1 for name in names)
 
 
-def quantize_experts(model: Any, device: str) -> int:
-    """Store every expert tensor (three dimensions) in NF4 on ``device``; returns how many."""
+def quantize_experts(model: Any, device: str, *, recurse: bool = True) -> int:
+    """Store every expert tensor (three dimensions) in NF4 on ``device``; returns how many.
+
+    Without ``recurse``, only those that ``model`` holds itself.
+    """
     from bitsandbytes.nn.parametrize import replace_parameter_4bit
 
     done = 0
-    for module in list(model.modules()):
+    for module in list(model.modules()) if recurse else [model]:
         for name, parameter in list(module.named_parameters(recurse=False)):
             if parameter.dim() != EXPERT_DIMENSIONS or parameter.numel() < LEAST_WEIGHTS:
                 continue
