@@ -27,7 +27,7 @@ def parrot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "--disable-pip-version-check",
         "--target",
         str(tmp_path),
-        str(ROOT / "examples" / "parrot-engine"),
+        str(ROOT / "tests" / "plugin_package"),
     ]
     subprocess.run(command, check=True, capture_output=True)
     monkeypatch.syspath_prepend(str(tmp_path))
