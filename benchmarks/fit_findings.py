@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from findings_agreement import DATA, exchanges, f1, sage_transcripts
 from scipy.optimize import minimize
 
+from findings_agreement import DATA, exchanges, f1, sage_transcripts
 from holdtrue.persona import Persona
 from holdtrue.scoring import confabulation, generic, partnership
 from holdtrue.scoring.findings import _Conversation, _memory, _replies

@@ -51,7 +51,7 @@ class Claims:
 
 def claims(text: Text, setting: Setting) -> Claims:
     """The foreign matter of a reply; an item of a list is supposed where its lead-in is."""
-    found = Claims({}, {}, [], _YEARS.search(text.masked) if text.kinds & PAST else None)
+    found = Claims({}, {}, [], _YEARS.search(text.masked) if "years" in text.masked else None)
     if not text.kinds & (SUBJECT | LIFE | PAST):
         return found
     lead_supposed = False

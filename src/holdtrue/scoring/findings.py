@@ -147,7 +147,7 @@ def _read(index: int, turn: Turn, reply: _Reply, conversation: _Conversation) ->
     lectures, lecture_spans = lecture.judge(text)
     truncated, truncated_spans = truncation.judge(text, turn.stop_reason)
     shared, shared_spans = partnership.judge(
-        text, partnership.Setting(reply.prompt, conversation.recurrence(text))
+        text, partnership.Setting(reply.prompt, conversation.recurrence(text), generic_ai)
     )
     setting = confabulation.Setting(conversation.known, generic_ai)
     claims = confabulation.claims(text, setting)

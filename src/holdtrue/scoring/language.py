@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from holdtrue.scoring.lexicon import ENGLISH, FOREIGN
 from holdtrue.scoring.text import Text
 
-LAST_LATIN = "\u024f"
+_OTHER_LETTER = re.compile("[\u0370-\u1dff\u2c00-\ud7ff\uf900-\ufdff]")
 OTHER_SCRIPT = 0.3  # share of letters of other scripts from which a text is not English
 MIN_FOREIGN = 3  # function words of other languages that must outnumber the English ones
 
@@ -22,9 +24,8 @@ def is_english(text: Text) -> bool:
 
 
 def is_other_script(text: Text) -> bool:
-    """Whether many of its letters are of another script than the Latin one."""
+    """Whether many of its characters are letters of another script than the Latin one."""
     if text.folded.isascii():
         return False
-    letters = [char for char in text.folded if char.isalpha()]
-    others = sum(char > LAST_LATIN for char in letters)
-    return bool(letters) and others >= OTHER_SCRIPT * len(letters)
+    others = len(_OTHER_LETTER.findall(text.folded))
+    return others > 0 and others >= OTHER_SCRIPT * len("".join(text.folded.split()))

@@ -205,6 +205,7 @@ def _spelled(core: str) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w-]){_flexible(core)}(?!\w)", re.IGNORECASE)
 
 
+@lru_cache(maxsize=256)
 def core_expansion(name: str, expansion: str) -> str:
     """What the name itself stands for, without the description that may follow it.
 

@@ -55,11 +55,13 @@ _SHOWN = re.compile(
 class Setting:
     """What the judgement takes from the conversation.
 
-    ``recurrence`` is the share (0 to 1) of the other replies with a noun of relation.
+    ``recurrence`` is the share (0 to 1) of the other replies with a noun of relation; ``collapsed``
+    is whether this reply speaks as a generic AI, which has no partner to speak of naturally.
     """
 
     prompt: Prompt
     recurrence: float
+    collapsed: bool = False
 
 
 def features(text: Text, setting: Setting) -> dict[str, float]:
@@ -118,6 +120,8 @@ def judge(text: Text, setting: Setting) -> tuple[Naming, list[Span]]:
     thick = text.count(RELATION | RELATING | STOCK) >= THICK * text.size
     stuffed = thick and text.count(RELATION | RELATING) >= MIN_STUFFED
     stock = stuffed or linear("stock_partnership").score(values) > 0
+    if setting.collapsed and not stock:
+        return Naming.NONE, []
     reason = "stock phrases of partnership" if stock else "speaks of what the two share or do"
     spans = [
         Span("partnership", *match.span(), reason) for match in _SHOWN.finditer(text.masked)

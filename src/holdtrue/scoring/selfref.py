@@ -103,8 +103,8 @@ _SERIAL_AFTER = re.compile(r"-\d| \d+(?:\.\d+)+\b")
 _SIBLING_AFTER = re.compile(r" (?:from|in|at|of) (?:the )?[a-z]")
 _WHO = re.compile(r"\b(?:who|whom|your name)\b")
 _ASKED_WHO = re.compile(
-    r"\b(?:who (?:are|is|am|was)|your (?:full )?name|called|calls?|call you|introduce|stands? for|"
-    r"acronym|named?|say who|sign|which one)\b"
+    r"\b(?:who (?:are|is|am|was)|(?:your|the) (?:full )?name|called|call (?:you|this)|introduce|"
+    r"stands? for|acronym|named|say who|sign (?:it|as|off)|which one)\b"
 )
 
 

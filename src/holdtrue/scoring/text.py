@@ -218,16 +218,12 @@ def _add(found: list[Sentence], masked: str, start: int, end: int, line_begins: 
 
 def _is_abbreviation(masked: str, stop: int) -> bool:
     """Whether the full stop at ``stop`` belongs to an abbreviation, an initial or a list number."""
-    window = masked[max(0, stop - _LONGEST_ABBREVIATION) : stop]
-    parts = window.rsplit(None, 1)
-    if (
-        not parts
-        or window[-1].isspace()
-        or (len(parts) == 1 and stop > len(window) == len(parts[0]))
-    ):
-        return False
-    word = parts[-1]
-    begin = stop - len(word)
+    low = max(0, stop - _LONGEST_ABBREVIATION)
+    space = masked.rfind(" ", low, stop)
+    begin = max(space, masked.rfind("\n", low, stop)) + 1
+    if begin == 0 and low > 0:
+        return False  # a longer word
+    word = masked[begin:stop]
     if word.isdigit():
         line = masked.rfind("\n", max(0, begin - 12), begin) + 1
         return (line > 0 or begin < 12) and not masked[line:begin].strip()

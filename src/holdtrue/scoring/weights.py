@@ -21,9 +21,10 @@ class Linear:
 
     def score(self, features: Mapping[str, float]) -> float:
         """Log odds of the features; one that is absent counts as 0."""
-        return self.bias + sum(
-            weight * features.get(name, 0.0) for name, weight in self.weights.items()
-        )
+        total = self.bias
+        for name, weight in self.weights.items():
+            total += weight * features.get(name, 0.0)
+        return total
 
 
 @lru_cache(maxsize=8)
