@@ -262,6 +262,8 @@ def main() -> None:
             for name, engine in order if number % 2 == 0 else reversed(order):
                 listed = scripts(chosen.sessions)
                 results[name].append(engine.block(listed, sampling, 1_000 * number))
+                last = results[name][-1]
+                print(f"round {number + 1}: {name}: {last.speed:.1f} tok/s", flush=True)
     show(results, chosen.sessions)
     for engine in opened.values():
         engine.close()

@@ -43,6 +43,8 @@ from holdtrue.errors import EngineError, GenerationError
 from holdtrue.messages import Message, Role
 from holdtrue.protocol import Sampling
 
+PATIENCE_SECONDS = 5.0
+
 
 @dataclass(slots=True)
 class _Lane:
@@ -96,6 +98,7 @@ class LlamaCppEngine(Engine):
         self._layout = layout
         self._loaded: _Loaded | None = None
         self.evaluated_tokens = 0
+        self._token_seconds: float | None = None
 
     async def __aenter__(self) -> Self:
         self._loaded = await asyncio.to_thread(self._load)
@@ -153,7 +156,7 @@ class LlamaCppEngine(Engine):
         async with loaded.free:
             lane = _lane_for(messages, loaded.lanes)
             lane.busy = True
-            stop = threading.Event()
+            stop = threading.Event() if self._is_long(sampling) else None
             started = time.monotonic()
             work = asyncio.get_running_loop().run_in_executor(
                 loaded.pool, self._ask, lane, tuple(messages), sampling, seed, stop
@@ -161,20 +164,29 @@ class LlamaCppEngine(Engine):
             try:
                 completion = await asyncio.shield(work)
             except asyncio.CancelledError:
-                stop.set()
+                if stop is not None:
+                    stop.set()
                 await asyncio.gather(work, return_exceptions=True)
                 raise
             finally:
                 lane.busy = False
                 lane.used = time.monotonic()
+            seconds = time.monotonic() - started
             self.evaluated_tokens += completion.evaluated or 0
+            self._token_seconds = seconds / (completion.completion_tokens or 1)
             return Reply(
                 text=completion.text,
                 stop_reason=completion.stop_reason,
                 prompt_tokens=completion.prompt_tokens,
                 completion_tokens=completion.completion_tokens,
-                seconds=time.monotonic() - started,
+                seconds=seconds,
             )
+
+    def _is_long(self, sampling: Sampling) -> bool:
+        """Whether a reply may take so long that a stopped run should not wait for its end."""
+        if self._token_seconds is None:
+            return True
+        return self._token_seconds * sampling.max_tokens > PATIENCE_SECONDS
 
     def _ask(
         self,
@@ -182,7 +194,7 @@ class LlamaCppEngine(Engine):
         messages: tuple[Message, ...],
         sampling: Sampling,
         seed: int,
-        stop: threading.Event,
+        stop: threading.Event | None,
     ) -> Completion:
         loaded = self._loaded
         if loaded is None:
