@@ -27,6 +27,7 @@ from holdtrue.engines.estimate import gguf_shape, judge
 from holdtrue.engines.fetch import fetch
 from holdtrue.engines.filehash import sha256_of
 from holdtrue.engines.gguf_header import GgufHeader, read_header
+from holdtrue.engines.llamacpp_lanes import Asked, Conversation, Lane, Parked, choose_lane
 from holdtrue.engines.llamacpp_layout import Layout, plan_layout, usable_cores
 from holdtrue.engines.llamacpp_server import (
     Completion,
@@ -40,29 +41,10 @@ from holdtrue.engines.systems import fold_systems
 from holdtrue.engines.template import TemplateFacts, inspect_template
 from holdtrue.engines.thinking import spoken
 from holdtrue.errors import EngineError, GenerationError
-from holdtrue.messages import Message, Role
+from holdtrue.messages import Message
 from holdtrue.protocol import Sampling
 
 PATIENCE_SECONDS = 5.0
-
-
-@dataclass(slots=True)
-class _Lane:
-    """A slot of a server, and the conversation that it holds: its last reply and when."""
-
-    server: NativeServer
-    slot: int
-    reply: str | None = None
-    opening: tuple[Message, ...] = ()
-    used: float = 0.0
-    busy: bool = False
-
-    def holds(self, messages: Sequence[Message]) -> bool:
-        """Whether these messages go on with what this slot said last."""
-        if self.reply is None or self.opening != tuple(messages[:1]):
-            return False
-        said = (m.content for m in reversed(messages) if m.role is Role.ASSISTANT)
-        return next(said, None) == self.reply
 
 
 @dataclass(slots=True)
@@ -72,7 +54,7 @@ class _Loaded:
     path: Path
     header: GgufHeader
     layout: Layout
-    lanes: list[_Lane]
+    lanes: list[Lane]
     template: TemplateFacts
     pool: ThreadPoolExecutor
     free: asyncio.Semaphore
@@ -99,6 +81,7 @@ class LlamaCppEngine(Engine):
         self._loaded: _Loaded | None = None
         self.evaluated_tokens = 0
         self._token_seconds: float | None = None
+        self._parked = Parked()
 
     async def __aenter__(self) -> Self:
         self._loaded = await asyncio.to_thread(self._load)
@@ -154,7 +137,7 @@ class LlamaCppEngine(Engine):
             raise EngineError("the engine is not open")
         check_messages(messages)
         async with loaded.free:
-            lane = _lane_for(messages, loaded.lanes)
+            lane = choose_lane(messages, loaded.lanes)
             lane.busy = True
             stop = threading.Event() if self._is_long(sampling) else None
             started = time.monotonic()
@@ -190,7 +173,7 @@ class LlamaCppEngine(Engine):
 
     def _ask(
         self,
-        lane: _Lane,
+        lane: Lane,
         messages: tuple[Message, ...],
         sampling: Sampling,
         seed: int,
@@ -202,20 +185,17 @@ class LlamaCppEngine(Engine):
         shown = messages
         if loaded.template.folds is not None:
             shown = tuple(fold_systems(messages, keep_first=loaded.template.folds == "later"))
-        goes_on = lane.holds(messages)
-        lane.reply = None
-        completion = lane.server.ask(
-            shown,
-            sampling,
-            seed=seed,
-            slot=lane.slot,
-            reuse=goes_on or not loaded.layout.replayable,
-            stop=stop,
-        )
-        text = spoken(completion.text).strip()
-        if not text:
-            raise GenerationError("the model gave an empty reply")
-        lane.reply, lane.opening = text, messages[:1]
+        asked = Asked(shown, sampling, seed)
+        before = self._recall(lane, messages, stop)
+        try:
+            completion = self._answer(lane, asked, before, stop)
+            text = spoken(completion.text).strip()
+            if not text:
+                raise GenerationError("the model gave an empty reply")
+        except GenerationError:
+            self._parked.park(before)  # a second try goes on from the same state
+            raise
+        lane.held = before.after(messages, text, asked)
         return Completion(
             text,
             completion.stop_reason,
@@ -223,6 +203,42 @@ class LlamaCppEngine(Engine):
             completion.completion_tokens,
             completion.evaluated,
         )
+
+    def _recall(
+        self, lane: Lane, messages: Sequence[Message], stop: threading.Event | None
+    ) -> Conversation:
+        """What the lane has evaluated of this conversation, brought back where it was lost.
+
+        Afterwards the lane counts as empty, until the reply is there.
+        """
+        held, lane.held = lane.held, Conversation()
+        if held.leads_to(messages):
+            return held
+        if not self._replays:
+            return Conversation()
+        self._parked.park(held)
+        found = self._parked.take(messages)
+        done = Conversation()
+        for earlier in found.asked:
+            self._answer(lane, earlier, done, stop)
+            done = Conversation(asked=(*done.asked, earlier))
+        return found
+
+    def _answer(
+        self, lane: Lane, asked: Asked, before: Conversation, stop: threading.Event | None
+    ) -> Completion:
+        return lane.server.ask(
+            asked.messages,
+            asked.sampling,
+            seed=asked.seed,
+            slot=lane.slot,
+            reuse=bool(before.asked) or not self._replays,
+            stop=stop,
+        )
+
+    @property
+    def _replays(self) -> bool:
+        return self._loaded is not None and self._loaded.layout.replayable
 
     def _load(self) -> _Loaded:
         path = self._find()
@@ -261,7 +277,7 @@ class LlamaCppEngine(Engine):
             template = inspect_template(servers[0].render, header.chat_template or "")
             pool = ThreadPoolExecutor(layout.lanes, thread_name_prefix="llamacpp")
             stack.callback(pool.shutdown)
-            lanes = [_Lane(server, slot) for slot in range(layout.slots) for server in servers]
+            lanes = [Lane(server, slot) for slot in range(layout.slots) for server in servers]
             return _Loaded(
                 path=path,
                 header=header,
@@ -327,16 +343,3 @@ def _hash_of(header: GgufHeader) -> str:
 
     listed = "\n".join(sha256_of(shard) for shard in header.shards)
     return hashlib.sha256(listed.encode()).hexdigest()
-
-
-def _lane_for(messages: Sequence[Message], lanes: Sequence[_Lane]) -> _Lane:
-    """The free lane that holds this conversation, or else began alike, or else idled longest.
-
-    A session asks for its next turn as soon as it has the last, so its lane is taken again before
-    another session looks for one: no lane of a conversation that goes on is free here.
-    """
-    free = [lane for lane in lanes if not lane.busy]
-    opening = tuple(messages[:1])
-    return min(
-        free, key=lambda lane: (not lane.holds(messages), lane.opening != opening, lane.used)
-    )
