@@ -483,10 +483,22 @@ def test_an_adapter_changes_what_is_said(llama: Path, adapter: Path) -> None:
     assert facts.source_hash == run(_facts(engine(llama))).source_hash
 
 
+def test_an_adapter_runs_beside_quantized_weights(llama: Path, adapter: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    facts = run(_facts(engine(llama, adapter=adapter, bits=4)))
+    assert any("not merged" in note for note in facts.notes)
+    [adapted] = run(replies(engine(llama, adapter=adapter, bits=4), [asked("Who?")], GREEDY))
+    [plain] = run(replies(engine(llama, bits=4), [asked("Who?")], GREEDY))
+    assert adapted.text != plain.text
+
+
 def test_an_adapter_for_another_base_is_refused(llama: Path, adapter: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(adapter, tmp_path / "other"))
     (other / "manifest.json").write_text(json.dumps({"base": {"source_hash": "0" * 64}}))
     with pytest.raises(EngineError, match="trained for another base model"):
+        run(_facts(engine(llama, adapter=other)))
+    (other / "manifest.json").write_text(json.dumps({"adapter_hash": "0" * 64}))
+    with pytest.raises(EngineError, match="not those of its manifest"):
         run(_facts(engine(llama, adapter=other)))
 
 

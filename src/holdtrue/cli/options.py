@@ -69,6 +69,11 @@ def loading_options(function: Function) -> Function:
             is_flag=True,
             help="Run code that a model repository brings. Off by default.",
         ),
+        click.option(
+            "--plain-template",
+            is_flag=True,
+            help="Let a base model without a chat template continue a plain transcript.",
+        ),
         click.option("--offline", is_flag=True, help="Never use the network for a model."),
     )
 
@@ -110,4 +115,5 @@ def make_engine_options(values: dict[str, Any], log_path: Path | None) -> Engine
         trust_remote_code=values.pop("trust_remote_code"),
         offline=values.pop("offline"),
         reproducible=values.pop("reproducible", False),
+        plain_template=values.pop("plain_template", False),
     )

@@ -87,15 +87,20 @@ def load_model(source: Source, options: EngineOptions) -> LoadedModel:
 
 
 def pick_device(torch: Any, asked: str | None) -> str:
-    """ "cuda", "mps", "cpu" or as asked. Raises EngineError for a device that is not there."""
-    if asked:
+    """ "cuda", "mps", "cpu" or as asked; "auto" spreads over several GPUs.
+
+    Raises EngineError for a device that is not there.
+    """
+    if asked and asked != "auto":
         try:
             device = torch.device("cuda" if asked == "gpu" else asked)
         except RuntimeError:
             raise EngineError(f"no device is called {asked!r}", remedy="Try cpu or cuda.") from None
-        if device.type == "cuda" and not torch.cuda.is_available():
-            raise EngineError("torch sees no CUDA device", remedy="Use --device cpu.")
+        if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+            raise EngineError(f"torch sees no CUDA device {asked!r}", remedy="Use --device cpu.")
         return str(device)
+    if torch.cuda.device_count() > 1:
+        return "auto"
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -51,8 +51,8 @@ class Prompter:
             raise EngineError(
                 "this model has no chat template, so nobody knows how to talk to it",
                 where=where,
-                remedy="Use the instruction-tuned version of the model, or ask for the plain "
-                "template for base models (EngineOptions.plain_template).",
+                remedy="Use the instruction-tuned version of the model, or let a base model "
+                "continue a plain transcript with --plain-template.",
             )
         if len(template) > MAX_TEMPLATE:
             raise EngineError(

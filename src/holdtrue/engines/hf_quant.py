@@ -22,11 +22,11 @@ LEAST_WEIGHTS = 4_096
 class Plan:
     """How to load: transformers' arguments, and what is left to do (``finish``).
 
-    ``device`` is where the model goes in the end; experts are quantized there.
+    ``device`` is where the model goes in the end, or "auto" where accelerate spreads it.
     """
 
     device: str
-    device_map: dict[str, str]
+    device_map: str | dict[str, str]
     quantization: Any = None
     quantize_experts: bool = False
     notes: tuple[str, ...] = ()
@@ -34,8 +34,9 @@ class Plan:
     def finish(self, model: Any) -> Any:
         """The loaded model with its experts quantized, on its device."""
         if self.quantize_experts:
-            quantize_experts(model, self.device)
-            if self.device_map[""] != self.device:
+            spread = self.device == "auto"
+            quantize_experts(model, None if spread else self.device)
+            if not spread:
                 model = model.to(self.device)
         return model
 
@@ -43,7 +44,7 @@ class Plan:
 def plan(config: Any, bits: int | None, device: str, dtype: Any, *, where: str) -> Plan:
     """How to load a model in ``bits``. Raises EngineError: no bitsandbytes, or quantized twice."""
     own = getattr(config, "quantization_config", None)
-    place = {"": device}
+    place: str | dict[str, str] = "auto" if device == "auto" else {"": device}
     if own is not None and bits in (4, 8):
         method = own.get("quant_method") if isinstance(own, dict) else own.quant_method
         raise EngineError(
@@ -72,7 +73,7 @@ def plan(config: Any, bits: int | None, device: str, dtype: Any, *, where: str) 
         bnb_4bit_compute_dtype=dtype,
         bnb_4bit_use_double_quant=True,
     )
-    if experts and device != "cpu":
+    if experts and device not in ("cpu", "auto"):
         # In 16 bits the experts may not fit where in 4 they do, so they are brought piece by piece.
         place = {"": "cpu"}
     return Plan(device, place, quantization, quantize_experts=experts)
@@ -85,9 +86,10 @@ def is_mixture(config: Any) -> bool:
     return any((getattr(text, name, 0) or 0) > 1 for name in names)
 
 
-def quantize_experts(model: Any, device: str, *, recurse: bool = True) -> int:
+def quantize_experts(model: Any, device: str | None, *, recurse: bool = True) -> int:
     """Store every expert tensor (three dimensions) in NF4 on ``device``; returns how many.
 
+    Where ``device`` is None, each stays where it is.
     Without ``recurse``, only those that ``model`` holds itself.
     """
     from bitsandbytes.nn.parametrize import replace_parameter_4bit
@@ -97,7 +99,7 @@ def quantize_experts(model: Any, device: str, *, recurse: bool = True) -> int:
         for name, parameter in list(module.named_parameters(recurse=False)):
             if parameter.dim() != EXPERT_DIMENSIONS or parameter.numel() < LEAST_WEIGHTS:
                 continue
-            parameter.data = parameter.data.to(device)
+            parameter.data = parameter.data.to(device or parameter.device)
             replace_parameter_4bit(module, name, compress_statistics=True, quant_type="nf4")
             done += 1
     return done

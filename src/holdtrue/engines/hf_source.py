@@ -227,15 +227,27 @@ def check_adapter(folder: Path, base_hash: str | None) -> str:
             else "no adapter_model.safetensors: the weights are missing",
             where=str(folder),
         )
+    digest = sha256_of(weights)
     manifest = folder / "manifest.json"
     if manifest.is_file():
-        base = read_json(manifest).get("base")
-        wanted = base.get("source_hash") if isinstance(base, dict) else None
-        if isinstance(wanted, str) and base_hash and wanted != base_hash:
-            raise EngineError(
-                f"this adapter was trained for another base model ({wanted[:12]}…, and this one "
-                f"is {base_hash[:12]}…)",
-                where=str(folder),
-                remedy="Use the base model that its manifest names.",
-            )
-    return sha256_of(weights)
+        _check_manifest(folder, read_json(manifest), base_hash, digest)
+    return digest
+
+
+def _check_manifest(folder: Path, told: dict[str, Any], base_hash: str | None, digest: str) -> None:
+    """Raises EngineError where a manifest is of another base, or of other weights."""
+    base = told.get("base")
+    wanted = base.get("source_hash") if isinstance(base, dict) else None
+    if isinstance(wanted, str) and base_hash and wanted != base_hash:
+        raise EngineError(
+            f"this adapter was trained for another base model ({wanted[:12]}…, and this one "
+            f"is {base_hash[:12]}…)",
+            where=str(folder),
+            remedy="Use the base model that its manifest names.",
+        )
+    if isinstance(own := told.get("adapter_hash"), str) and own and own != digest:
+        raise EngineError(
+            "the adapter's weights are not those of its manifest",
+            where=str(folder),
+            remedy="Train it again, or restore the file.",
+        )
