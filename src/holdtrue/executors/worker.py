@@ -14,7 +14,7 @@ from typing import Any
 
 from holdtrue import __version__
 from holdtrue.engines.base import Engine, EngineOptions
-from holdtrue.engines.memory import PeakMeter
+from holdtrue.engines.memory import PeakMeter, release
 from holdtrue.engines.preflight import Plan, run_preflight
 from holdtrue.engines.registry import open_engine
 from holdtrue.errors import HoldtrueError
@@ -117,3 +117,4 @@ async def _free(kept: _Kept) -> None:
     engine, kept.engine, kept.key = kept.engine, None, None
     if engine is not None:
         await engine.__aexit__(None, None, None)
+        release()

@@ -8,7 +8,6 @@ of a search of one rung at a time does not count.
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Protocol
 
 from holdtrue.capacity import Observer, RunRecord, run_capacity
 from holdtrue.engines.base import EngineOptions
-from holdtrue.engines.memory import PeakMeter
+from holdtrue.engines.memory import PeakMeter, release
 from holdtrue.engines.preflight import Plan, run_preflight
 from holdtrue.engines.registry import open_engine
 from holdtrue.errors import ConfigError, EngineError
@@ -93,7 +92,7 @@ class LocalExecutor:
             with PeakMeter() as peak:
                 record = await run_capacity(config, run, options, observer)
         finally:
-            gc.collect()
+            release()
         return RungRecord(record, peak.resident, peak.accelerator)
 
     async def measure(self, rung: Rung, config: RunConfig, log: Path) -> dict[str, float | None]:
@@ -222,7 +221,7 @@ async def _measured(
             _keep(folder, results, failed_result(rung, str(error)), watcher)
             continue
         finally:
-            gc.collect()
+            release()
         folder.store_costs(costs)
         watcher.measured(rung, costs[rung.name])
     found = {name: value for name, one in costs.items() if (value := one.get(kind)) is not None}
