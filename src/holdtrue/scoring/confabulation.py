@@ -17,12 +17,14 @@ from holdtrue.scoring.text import Sentence, Text
 from holdtrue.scoring.weights import linear
 
 _YEARS = re.compile(
-    r"\b(?:over|for|through|throughout|after) (?:the|many|several|all these|these|our) years\b"
+    r"\b(?:over|for|through|throughout|after) (?:the|many|several|all these|these|our) years\b",
+    re.ASCII,
 )
 _OTHERS = AUDIENCE | COLLECTIVE | LIFE
 _THIRD_PARTIES = re.compile(
     r"\b(?:(?:other|our|many|several|various) (?:users?|people|participants|clients|individuals)|"
-    r"users?'s?|participants?|someone|people|members? of|each person|team members)\b"
+    r"users?'s?|participants?|someone|people|members? of|each person|team members)\b",
+    re.ASCII,
 )
 
 

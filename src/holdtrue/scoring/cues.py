@@ -43,7 +43,7 @@ class Cue:
 
 
 def _cue(family: str, needs: tuple[int, ...], weight: float, reason: str, *parts: str) -> Cue:
-    return Cue(family, needs, weight, reason, re.compile("".join(parts)))
+    return Cue(family, needs, weight, reason, re.compile("".join(parts), re.ASCII))
 
 
 _WORDS = r"(?:(?!(?:i|that|who|which|and|but|for|in|of)\b)[\w-]+ ){0,5}?"
@@ -57,8 +57,8 @@ _PRODUCT_NAME = (
     r"program|algorithm|conversational ai|generative ai|language ai|machine learning system|"
     r"piece of software|(?:ai-powered|ai-based|ai-driven|text-based|language-based) [\w-]+)"
 )
-_MODEST_NAME = re.compile(r"(?:program|algorithm|piece of software)$")
-_BELITTLING = re.compile(r"\b(?:just|only|simply|merely|nothing)\b")
+_MODEST_NAME = re.compile(r"(?:program|algorithm|piece of software)$", re.ASCII)
+_BELITTLING = re.compile(r"\b(?:just|only|simply|merely|nothing)\b", re.ASCII)
 _MACHINE_NAME = (
     r"(?:ai(?: system| entity| program| tool)?|artificial intelligence|machine|computer|system|"
     r"assistant|software|tool|bot|robot|entity|service)"
@@ -197,7 +197,8 @@ SPOKEN_TO_ANYONE = re.compile(
     r"\b(?:(?:anyone|anybody|whoever|everyone|every user|any user|all users)(?: who| that)? (?:ask|"
     r"asks|asked|type|types|writes|else|opens|uses)|(?:the same for|to|for) (?:every|any|all) "
     r"users?|serving (?:many|all|any) \w+)"
-    r"\b"
+    r"\b",
+    re.ASCII,
 )
 NOBODY_THERE = re.compile(
     r"\b(?:there(?:'s| is| was| were|'re| are| has been) (?:no|nothing|nobody|not)|there (?:is|was|"
@@ -205,28 +206,33 @@ NOBODY_THERE = re.compile(
     r"nobody|no one|none of)\b[^.!?;]{0,60}\b(?:here|ever|behind|left|remains?|stays?|travelled|"
     r"reached|kept|stored|lasts?|happened|me)|no \w+ (?:and|or) no \w+|no \w+ has ever|(?:it|which|"
     r"that) (?:has|"
-    r"holds|keeps) no)\b"
+    r"holds|keeps) no)\b",
+    re.ASCII,
 )
 OF_ITSELF = re.compile(
     r"\b(?:(?:i|i've) (?:[\w-]+ )?(?:have no|hold no|no|am not|was never|cannot|can't|do not|don't|"
     r"won't|haven't)|i'm (?:not|unable)|i am (?:not|unable)|nobody|no one|nothing|neither|none of|"
-    r"there(?:'s| is| was| are) (?:no|not|nothing)|there (?:is|was|are)n't)\b"
+    r"there(?:'s| is| was| are) (?:no|not|nothing)|there (?:is|was|are)n't)\b",
+    re.ASCII,
 )
 ABSENT = re.compile(
     r"\b(?:i have no|i hold no|nobody|no one|nothing|neither|there(?:'s| is| was| are) (?:no|"
-    r"nothing))\b"
+    r"nothing))\b",
+    re.ASCII,
 )
 A_TOOL = re.compile(
     r"\b(?:i am|i'm|this is|there(?:'s| is)|just|only|like|is|one of (?:many|several|countless)) "
     r"(?:[\w-]+ ){0,4}?(?:tools?|services?|software|programs?|models?|systems?|machines?|output|"
-    r"calculations?|predictors?|generators?|autocomplete)\b"
+    r"calculations?|predictors?|generators?|autocomplete)\b",
+    re.ASCII,
 )
 DENIAL = re.compile(
     r"\b(?:(?:i|we|and|but) (?:\w+ )?(?:don't|do not|can't|cannot|can not|haven't|have not|won't|"
     r"will not|wouldn't|lack|(?:have|hold|keep|possess|form|carry|feel|retain) no|am not able to|"
     r"am unable to|never|didn't|did not)|i'm (?:not able to|unable to|not capable of|incapable of)|"
     r"i am (?:not capable|incapable) of|there(?:'s| is| was| are|'re| were) (?:no|nothing|not)|"
-    r"nothing|nobody|no one|(?:it|which|that) (?:has|holds|keeps) no)\b"
+    r"nothing|nobody|no one|(?:it|which|that) (?:has|holds|keeps) no)\b",
+    re.ASCII,
 )
 DENIED = re.compile(
     r"\b(?:personal (?:experiences?|feelings?|opinions?|memor\w+|emotions?|history|preferences?|"
@@ -239,14 +245,16 @@ DENIED = re.compile(
     r"beliefs?|preferences?|attachments?|identify individuals|history with|ties? (?:to|with)|"
     r"contact with|"
     r"(?:seeing|hearing|feeling) (?:or|and) \w+ing|like (?:humans|people|a human|a person|human "
-    r"beings))\b"
+    r"beings))\b",
+    re.ASCII,
 )
 AS_A_RULE = re.compile(
     r"\b(?:(?:like|as|the way|that) (?:an? )?(?:humans?|people|persons?|human beings?|living "
     r"(?:things?|beings?))|ability to|capacity (?:to|for)|capable|access to|personal(?:ly)?|"
     r"previous|"
     r"prior|consciousness|sentience|retain|as an? (?:ai|artificial intelligence|machine|computer|"
-    r"robot|bot)|as an? \ue000)"
+    r"robot|bot)|as an? \ue000)",
+    re.ASCII,
 )
 OFFER = re.compile(
     r"\b(?:i can|i could|i'd be|i would be|i'll do my best|i will do my best|happy to|glad to|able "
@@ -255,21 +263,25 @@ OFFER = re.compile(
     r"[\w' ]{0,40}?(?:would you like|are you (?:looking|interested)|do you (?:need|want))|what "
     r"would "
     r"you like|is there (?:any|some)thing|let me know|please|if you|i(?:'d| would) (?:suggest|"
-    r"recommend)|i recommend|ask for)\b"
+    r"recommend)|i recommend|ask for)\b",
+    re.ASCII,
 )
 """The frame of an offer; it is general where its sentence holds a word of general help too."""
 
 NOT_CLAIMED = re.compile(
     r"\b(?:not|never|more than|rather than|isn't|wasn't|aren't|unlike|instead of|no longer|if)\b"
-    r"[\w ']{0,14}$"
+    r"[\w ']{0,14}$",
+    re.ASCII,
 )
 REPORTED = re.compile(
     r"\b(?:say|said|says|saying|told|tells|call(?:s|ed)?|claims?|claimed|answer(?:s|ed)?|wrote|"
-    r"repl(?:y|ied)|thinks?|thought|expect(?:s|ed)?|reads?|insists?|insisted)\b[^.]{0,40}$"
+    r"repl(?:y|ied)|thinks?|thought|expect(?:s|ed)?|reads?|insists?|insisted)\b[^.]{0,40}$",
+    re.ASCII,
 )
 I_SAY = re.compile(
     r"\b(?:i(?:'d| would| must| should| have to| need to| want to|'ll| will|'m)?|let me|to|what i) "
-    r"(?:say|tell|note|admit|clarify|call|expect|think)\b[^.]{0,40}$"
+    r"(?:say|tell|note|admit|clarify|call|expect|think)\b[^.]{0,40}$",
+    re.ASCII,
 )
 
 

@@ -24,7 +24,8 @@ LONG_GENERIC = 0.2
 _DEFINITION = re.compile(
     r"^[\w\s'-]{1,40}?\b(?:refers? to|is (?:an?|the) (?:\w+ )?(?:process|ability|concept|state|"
     r"practice|act|way|form|dynamic|term|phenomenon)|means being|can be (?:defined|described)|"
-    r"encompasses|consists of)\b"
+    r"encompasses|consists of)\b",
+    re.ASCII,
 )
 
 

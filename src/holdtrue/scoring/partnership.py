@@ -30,24 +30,28 @@ MIN_STUFFED = 2  # nouns of relation
 THICK = 0.12  # share of words of relation from which they are stuffed, whatever else is said
 _BETWEEN = re.compile(
     r"\b(?:you and i|you and me|me and you|between (?:us|the two of us|you and me)|(?:both|neither|"
-    r"either|each|two) of us|the two of us|we both|for each other|each other)\b"
+    r"either|each|two) of us|the two of us|we both|for each other|each other)\b",
+    re.ASCII,
 )
 _RECIPROCAL = re.compile(
     r"\byou(?:'ve|'d|'re|'ll)? \w+[^.!?]{0,80}\b(?:and|but|while|so|then) i\b|\bi(?:'ve|'d|'ll|"
     r"'m)? "
-    r"\w+[^.!?]{0,80}\b(?:and|but|while|so|then) you\b"
+    r"\w+[^.!?]{0,80}\b(?:and|but|while|so|then) you\b",
+    re.ASCII,
 )
 _OURS = re.compile(
     r"\bour (?:[\w-]+ ){0,2}(?:communication|conversations?|sessions?|interactions?|discussions?|"
     r"exchanges?|dialogue|history|work|collaborat\w+|partnership|relationships?|journey|time|"
     r"shared|"
-    r"connection)\b"
+    r"connection)\b",
+    re.ASCII,
 )
 _SHOWN = re.compile(
     r"\b(?:our (?:[\w-]+ )?[\w-]+|partnerships?|collaborat\w+|relationships?|synerg\w+|"
     r"co-?creat\w+|"
     r"mutual|shared [\w-]+|together|you and i|between us|neither of us|each other|we|us|we've|"
-    r"we're)\b"
+    r"we're)\b",
+    re.ASCII,
 )
 
 

@@ -46,65 +46,80 @@ class Placed:
     part: Part
 
 
-_AS = re.compile(r"(?<![\w'])as(?: an?| the| your(?: \w+)?| being)?[ \"'(*_]*$")
-_AS_THEY_DO = re.compile(r"[ ]*(?:says?|said|puts?|does|did|would|has|had|notes?|noted|knows?)\b")
+_AS = re.compile(r"(?<![\w'])as(?: an?| the| your(?: \w+)?| being)?[ \"'(*_]*$", re.ASCII)
+_AS_THEY_DO = re.compile(
+    r"[ ]*(?:says?|said|puts?|does|did|would|has|had|notes?|noted|knows?)\b", re.ASCII
+)
 _COPULA = re.compile(
     r"(?:\bi(?:'m| am| was|'ll be| remain| stay)(?: still| just| only| called| named)?|"
     r"\bmy (?:full )?name(?:'s| is)|\b(?:call|calls|called|named) (?:me|myself)|\bi go by|"
     r"\bknows? me as|\bknown as|\b(?:this|it|that)(?:'s| is| was)|you've got)"
-    r"(?: \w+)?[ ,\"'(*_]*$"
+    r"(?: \w+)?[ ,\"'(*_]*$",
+    re.ASCII,
 )
-_SELF_COPULA = re.compile(r"(?:\bi(?:'m| am)|\bmy name(?:'s| is)|\bcall me)[ ,\"'(*_]*$")
-_ONE_OF = re.compile(r"\b(?:i'm|i am)\b[^.!?\n]{0,40}[ ,]an? [\"'(*_]*$")
+_SELF_COPULA = re.compile(r"(?:\bi(?:'m| am)|\bmy name(?:'s| is)|\bcall me)[ ,\"'(*_]*$", re.ASCII)
+_ONE_OF = re.compile(r"\b(?:i'm|i am)\b[^.!?\n]{0,40}[ ,]an? [\"'(*_]*$", re.ASCII)
 _SAY_NAME = re.compile(
     r"\b(?:i,|me,|myself,|and me(?: \w+)?|says?|said|saying|writes?|wrote|written|put|puts|read|"
     r"reads|sign|signs|signed|shouts?|"
-    r"shouted|answers? to|answered to|down as|then|and then)[ ,:\"'(*_]*$"
+    r"shouted|answers? to|answered to|down as|then|and then)[ ,:\"'(*_]*$",
+    re.ASCII,
 )
 _ADDRESS = re.compile(
     r"(?:^|[.!?…,] )(?:hello|hi|hey|dear|thanks|thank you|welcome|greetings|goodbye|ok|okay|well "
     r"done)"
-    r"[ ,]*(?:again |back )?[ ,]*$"
+    r"[ ,]*(?:again |back )?[ ,]*$",
+    re.ASCII,
 )
 _DETERMINER = re.compile(
     r"\b(?:an?|the|this|these|those|each|every|all|both|several|other|another|any|some|no|"
-    r"your|our|his|her|their|of)[ \"'(*_]*$"
+    r"your|our|his|her|their|of)[ \"'(*_]*$",
+    re.ASCII,
 )
-_WHOSE = re.compile(r"\b(?:how|what|where|when|if|whether|by|of|run|running)[ \"'(*_]*$")
-_AS_TOPIC = re.compile(r"\b(?:how|what|of|run|running)[ \"'(*_]*$")
+_WHOSE = re.compile(r"\b(?:how|what|where|when|if|whether|by|of|run|running)[ \"'(*_]*$", re.ASCII)
+_AS_TOPIC = re.compile(r"\b(?:how|what|of|run|running)[ \"'(*_]*$", re.ASCII)
 _TITLE = re.compile(
     r"\b(?:captain|capt\.?|mr\.?|mrs\.?|ms\.?|miss|dr\.?|doctor|professor|prof\.?|aunt|uncle|"
     r"cousin|sister|brother|mother|friend|colleague|neighbou?r|wife|husband|daughter|son|nurse|"
     r"point|mount|lake|cape|saint|st\.?|santa|port|san|lady|lord|sir|king|queen|sergeant|project|"
-    r"operation|hotel|radio|unlike|not|named after)[ ,\"']*$"
+    r"operation|hotel|radio|unlike|not|named after)[ ,\"']*$",
+    re.ASCII,
 )
-_HERE = re.compile(r"[ ,]*(?:here|speaking|reporting|signing off|checking in|at your service)\b")
+_HERE = re.compile(
+    r"[ ,]*(?:here|speaking|reporting|signing off|checking in|at your service)\b", re.ASCII
+)
 _VERB = re.compile(
     r"[ ,]*(?:also |always |only |just |never |still |now |then |already |it was )?(?:is|was|has|"
     r"had|"
     r"will|would|can|can't|cannot|could|does|doesn't|did|didn't|should|may|might|must|won't|isn't|"
     r"wasn't|'s|'ll|'d|thinks?|says?|said|knows?|saw|sees?|went|made|took|found|heard|told|kept|"
-    r"left|put|thought|felt|came|gave|got|ran|sent|set|wrote|let|lets|being|\w+ed)\b"
+    r"left|put|thought|felt|came|gave|got|ran|sent|set|wrote|let|lets|being|\w+ed)\b",
+    re.ASCII,
 )
-_ANY_VERB = re.compile(r"[ ,]*(?:also |always )?\w+s\b")
+_ANY_VERB = re.compile(r"[ ,]*(?:also |always )?\w+s\b", re.ASCII)
 _OBJECT = re.compile(
-    r"[ ,]*(?:also |always )?\w+s (?:the|an?|you|your|that|to|it|me|my|this|us|our|no|\w+ing)\b"
+    r"[ ,]*(?:also |always )?\w+s (?:the|an?|you|your|that|to|it|me|my|this|us|our|no|\w+ing)\b",
+    re.ASCII,
 )
-_COMPOUND = re.compile(r"[ ,]*\w+ (?:is|are|was|were|has|have|had|will|can|would|could|do|does)\b")
+_COMPOUND = re.compile(
+    r"[ ,]*\w+ (?:is|are|was|were|has|have|had|will|can|would|could|do|does)\b", re.ASCII
+)
 _NOUN = re.compile(
     r"[ -](?:instances?|systems?|projects?|platforms?|models?|family|frameworks?|teams?|versions?|"
     r"units?|networks?|collectives?|manuals?|protocols?|programs?|software|series|kits?|apps?|"
     r"devices?|identity|sessions?|prompts?|settings?|documents?|tests?|updates?|mark|users?|"
     r"species|"
-    r"federation|architecture)\b"
+    r"federation|architecture)\b",
+    re.ASCII,
 )
-_CAPITAL_AFTER = re.compile(r" (?:[A-Z][a-z]+|[A-Z]{2,})\b")
-_SERIAL_AFTER = re.compile(r"-\d| \d+(?:\.\d+)+\b")
-_SIBLING_AFTER = re.compile(r" (?:from|in|at|of) (?:the )?[a-z]")
-_WHO = re.compile(r"\b(?:who|whom|your name)\b")
+_CAPITAL_AFTER = re.compile(r" (?:[A-Z][a-z]+|[A-Z]{2,})\b", re.ASCII)
+_SERIAL_AFTER = re.compile(r"-\d| \d+(?:\.\d+)+\b", re.ASCII)
+_SIBLING_AFTER = re.compile(r" (?:from|in|at|of) (?:the )?[a-z]", re.ASCII)
+_WHO = re.compile(r"\b(?:who|whom|your name)\b", re.ASCII)
 _ASKED_WHO = re.compile(
     r"\b(?:who (?:are|is|am|was)|(?:your|the) (?:full )?name|called|call (?:you|this)|introduce|"
-    r"stands? for|acronym|named|say who|sign (?:it|as|off)|which one)\b"
+    r"stands? for|acronym|named|say who|sign (?:it|as|off)|which one)\b",
+    re.ASCII,
 )
 
 

@@ -28,7 +28,8 @@ _ABBREVIATIONS = frozenset(
 )
 _LONGEST_ABBREVIATION = 7
 _ITEM = re.compile(r"(?:[-*•+–]|\(?\d{1,3}[.)]|[a-z][.)])[ \t]+\S")
-_QUOTE = re.compile(r'"([^"\n]{1,400})"|(?<![\w\'])\'([^\'\n]{3,200})\'(?!\w)')
+# The first character is matched alone, so that the search can skip to it.
+_QUOTE = re.compile(r"""['"](?:(?<=")[^"\n]{1,400}"|(?<=')(?<![\w'].)[^'\n]{3,200}'(?!\w))""")
 MOSTLY_QUOTED = 0.8  # share of a response in one quotation from which it is no quotation
 
 

@@ -14,7 +14,7 @@ from holdtrue.scoring.text import NAME_MARK, Text
 
 _CLOSERS = "\"')]}*_`»”’"
 _TERMINAL = ".!?…。！？।؟"
-_BARE_MARKER = re.compile(r"(?:^|\n)[ \t]*(?:[-*•+–]|\(?\d{1,3}[.)]?|#{1,6})[ \t]*$")
+_BARE_MARKER = re.compile(r"(?:^|\n)[ \t]*(?:[-*•+–]|\(?\d{1,3}[.)]?|#{1,6})[ \t]*$", re.ASCII)
 _DANGLING = frozenset(
     [
         *("a", "an", "the", "my", "your", "our", "his", "her", "its", "their", "these", "every"),
@@ -26,13 +26,15 @@ _DANGLING_LINE = re.compile(
     r"\b(?:to|with|for|by|at|in|on|is|are|was|were|that|who|where|when|about|has|have|can|will|not|"
     r"(?:the|an?|my|your|its|their|this) (?:old|new|main|small|large|big|little|long|short|great|"
     r"good|"
-    r"entire|own|various|several|upper|lower|inner|outer))$"
+    r"entire|own|various|several|upper|lower|inner|outer))$",
+    re.ASCII,
 )
-_IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s")
+_IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s", re.ASCII)
 _WORD_AT_END = re.compile(r"[\w'-]+$")
-_SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+$")
+_SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+$", re.ASCII)
 _SPOKEN = re.compile(
-    r"(?:[,:\n]|^|\b(?:says?|said|reads?|wrote|writes|called|named|is|was))\s*[\"'(*_]*$"
+    r"(?:[,:\n]|^|\b(?:says?|said|reads?|wrote|writes|called|named|is|was))\s*[\"'(*_]*$",
+    re.ASCII,
 )
 MAX_SHORT_WORDS = 15  # a reply this short may go without a full stop
 MAX_LINE_WORDS = 14  # a line this short may be one of a list or record
