@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -42,8 +43,11 @@ class Result:
     evaluated: float | None
 
 
+NUMBERS = itertools.count(1)
+
+
 async def hold(ask: Ask, sessions: int, in_flight: int) -> None:
-    """Hold sessions, at most ``in_flight`` at a time."""
+    """Hold sessions, at most ``in_flight`` at a time, each with other phrasings and seeds."""
     persona, protocol = load_persona("sage"), load_protocol("v2.0")
     phase = protocol.phase_named("questioning")
     system = render_system(protocol, persona, phase, session=26)
@@ -59,7 +63,7 @@ async def hold(ask: Ask, sessions: int, in_flight: int) -> None:
                 said = await ask(shown, 100 * number + turn)
                 history.append(Message(Role.ASSISTANT, said))
 
-    await asyncio.gather(*(session(number) for number in range(sessions)))
+    await asyncio.gather(*(session(next(NUMBERS)) for _ in range(sessions)))
 
 
 async def measured(

@@ -217,6 +217,25 @@ def test_a_server_that_wants_the_other_name_of_the_limit_gets_it() -> None:
     assert bodies[1]["max_completion_tokens"] == 33
 
 
+def test_requests_that_are_refused_together_give_up_one_thing_only() -> None:
+    refusal = Answer(
+        {"error": {"message": "'max_tokens' is not supported. Use 'max_completion_tokens'."}}, 400
+    )
+    system = Answer({"error": {"message": "Jinja Exception: System role not supported"}}, 500)
+
+    async def many(remote: RemoteEngine) -> list[Reply]:
+        async with remote:
+            asks = (remote.generate(HELLO, SAMPLING, seed=seed) for seed in range(3))
+            return list(await asyncio.gather(*asks))
+
+    for first in (refusal, system):
+        slow = [Answer(first.body, first.status, delay=0.1) for _ in range(3)]
+        with FakeServer(*slow, completion()) as server:
+            replies = asyncio.run(many(engine(f"openai:tiny@{server.url}")))
+            assert [reply.text for reply in replies] == ["Good morning."] * 3
+            assert len(server.chats) == 6
+
+
 def test_a_refused_seed_is_left_out_and_noted_but_a_refused_temperature_fails() -> None:
     refusal = Answer({"error": {"message": "Unrecognized request argument: seed"}}, 400)
     with FakeServer(refusal, completion()) as server:
@@ -307,7 +326,7 @@ def test_a_server_that_is_slower_than_the_limit_is_given_up() -> None:
         FakeServer(Answer(completion(), delay=0.5)) as server,
         pytest.raises(GenerationError, match=r"no answer from .* within 0 s \(2 tries\)"),
     ):
-        one(engine(f"openai:tiny@{server.url}", seconds=0.05, attempts=2))
+        one(engine(f"openai:tiny@{server.url}", seconds=0.05, attempts=5))
 
 
 def test_a_connection_that_breaks_in_mid_answer_is_tried_again() -> None:

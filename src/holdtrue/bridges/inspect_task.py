@@ -8,9 +8,7 @@ own, but Inspect averages them before its metrics: raise ``sessions`` instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from inspect_ai import Task, task
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -26,15 +24,10 @@ from holdtrue.bridges.inspect_values import (
     sample_metadata,
     score_of,
 )
-from holdtrue.engines.base import Engine, EngineFacts, EngineOptions, Reply, StopReason
-from holdtrue.engines.checks import check_messages
-from holdtrue.engines.inspect_provider import STOPS, as_chat
-from holdtrue.engines.secrets_env import redact_environment, scrub_environment
-from holdtrue.engines.thinking import spoken
-from holdtrue.errors import ConfigError, GenerationError
-from holdtrue.messages import Message
+from holdtrue.engines.inspect_provider import InspectEngine
+from holdtrue.errors import ConfigError
 from holdtrue.persona import load_persona
-from holdtrue.protocol import Protocol, Sampling, load_protocol
+from holdtrue.protocol import Protocol, load_protocol
 from holdtrue.scoring.score import score_transcript
 from holdtrue.session import Snapshot, plan_session, run_session, session_seed
 from holdtrue.transcript import Status, Transcript
@@ -158,58 +151,13 @@ def session_scores() -> Scorer:
     return score
 
 
-class ActiveModel(Engine):
+class ActiveModel(InspectEngine):
     """The model under evaluation as an engine. Inspect opens, limits and closes it."""
 
     def __init__(self, model: Model) -> None:
-        super().__init__(str(model), EngineOptions())
-        self._inspect = model
+        super().__init__(f"inspect:{model}")
+        self._model = model
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        return None
-
-    @property
-    def concurrency(self) -> int:
-        return 1
-
-    def facts(self) -> EngineFacts:
-        return EngineFacts(
-            model=self.model,
-            engine="inspect",
-            source=self.model,
-            versions={"holdtrue": __version__},
-            notes=("Inspect has no setting for min_p: not sent",),
-        )
-
-    async def generate(
-        self, messages: Sequence[Message], sampling: Sampling, *, seed: int
-    ) -> Reply:
-        check_messages(messages)
-        config = GenerateConfig(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_k=sampling.top_k or None,
-            max_tokens=sampling.max_tokens,
-            seed=seed,
-        )
-        output = await self._inspect.generate(as_chat(messages), config=config)
-        text = spoken(output.completion).strip()
-        if output.error or not text:
-            said = scrub_environment(str(output.error or "an empty message"))
-            raise GenerationError(f"{self.model} returned {said}")
-        usage = output.usage
-        return Reply(
-            redact_environment(text),
-            STOPS.get(str(output.stop_reason), StopReason.UNKNOWN),
-            usage.input_tokens if usage else None,
-            usage.output_tokens if usage else None,
-            output.time,
-        )
+    def _limits(self) -> dict[str, Any]:
+        """None: connections, retries and caching are as the evaluation was told."""
+        return {}

@@ -57,16 +57,16 @@ class Dialect(ABC):
         """The request."""
 
     @abstractmethod
-    def read(self, answer: Mapping[str, Any], seconds: float) -> tuple[Reply, str | None]:
-        """The reply, and the name of the model that the server says has spoken.
+    def read(self, answer: Mapping[str, Any], seconds: float) -> Reply:
+        """The reply. Raises GenerationError where the answer holds none."""
 
-        Raises GenerationError where the answer holds no reply.
+    @abstractmethod
+    def concede(self, detail: str, body: Mapping[str, Any]) -> bool:
+        """Do without what a refusal of ``body`` complains about; whether to ask again.
+
+        Several requests may be refused at once for the same reason: what has been given up since
+        ``body`` was made is a reason to ask again, and not to give up more.
         """
-
-    def concede(self, detail: str) -> bool:
-        """Do without what a refusal complains about. False when there is nothing to concede."""
-        del detail
-        return False
 
 
 class ChatCompletions(Dialect):
@@ -88,6 +88,7 @@ class ChatCompletions(Dialect):
     ) -> None:
         self.ignored = {"top_k", "min_p"} - extras
         self.limit_key = "max_completion_tokens" if new_limit else "max_tokens"
+        self._switched = False
         self.thinking_switch = thinking_switch
         self.concurrency = concurrency
 
@@ -112,44 +113,38 @@ class ChatCompletions(Dialect):
             body["chat_template_kwargs"] = {"enable_thinking": False}
         return body
 
-    def concede(self, detail: str) -> bool:
+    def concede(self, detail: str, body: Mapping[str, Any]) -> bool:
         """Give way on a named setting: the limit's other name, the switch, or a sampling extra.
 
         Temperature and top_p are never given up: another temperature is another arm.
         """
-        if self.limit_key == "max_tokens" and "max_completion_tokens" in detail:
-            self.limit_key = "max_completion_tokens"
-            return True
-        if self.limit_key == "max_completion_tokens" and "max_completion_tokens" in detail:
-            self.limit_key = "max_tokens"
-            return True
-        if self.thinking_switch and "chat_template_kwargs" in detail:
+        if "max_completion_tokens" in detail or "max_tokens" in detail:
+            if self.limit_key in body and not self._switched:
+                self._switched = True
+                old, new = "max_tokens", "max_completion_tokens"
+                self.limit_key = new if self.limit_key == old else old
+            if self.limit_key not in body:
+                return True
+        if "chat_template_kwargs" in detail and "chat_template_kwargs" in body:
             self.thinking_switch = False
             return True
         for key in ("top_k", "min_p", "seed"):
-            if key not in self.ignored and re.search(rf"\b{key}\b", detail):
+            if key in body and re.search(rf"\b{key}\b", detail):
                 self.ignored.add(key)
                 return True
         return False
 
-    def read(self, answer: Mapping[str, Any], seconds: float) -> tuple[Reply, str | None]:
-        if isinstance(error := answer.get("error"), dict | str) and error:
-            raise GenerationError(f"the server answered with an error: {_said(error)}")
+    def read(self, answer: Mapping[str, Any], seconds: float) -> Reply:
+        _check_error(answer)
         choice = _first(answer.get("choices"))
-        message = choice.get("message")
-        if not isinstance(message, dict):
-            raise GenerationError("the answer holds no message")
         usage = answer.get("usage")
         usage = usage if isinstance(usage, dict) else {}
-        reply = make_reply(
-            _text(message.get("content")),
+        return make_reply(
+            choice.get("message"),
             choice.get("finish_reason"),
-            prompt_tokens=usage.get("prompt_tokens"),
-            completion_tokens=usage.get("completion_tokens"),
-            seconds=seconds,
+            (usage.get("prompt_tokens"), usage.get("completion_tokens")),
+            seconds,
         )
-        served = answer.get("model")
-        return reply, served if isinstance(served, str) and served else None
 
 
 class OllamaChat(Dialect):
@@ -190,38 +185,35 @@ class OllamaChat(Dialect):
             body["think"] = False
         return body
 
-    def concede(self, detail: str) -> bool:
-        if self.thinking_switch and "think" in detail.lower():
+    def concede(self, detail: str, body: Mapping[str, Any]) -> bool:
+        if "think" in body and "think" in detail.lower():
             self.thinking_switch = False
             return True
         return False
 
-    def read(self, answer: Mapping[str, Any], seconds: float) -> tuple[Reply, str | None]:
-        if error := answer.get("error"):
-            raise GenerationError(f"the server answered with an error: {_said(error)}")
-        message = answer.get("message")
-        if not isinstance(message, dict):
-            raise GenerationError("the answer holds no message")
+    def read(self, answer: Mapping[str, Any], seconds: float) -> Reply:
+        _check_error(answer)
         if answer.get("done") is False:
             raise GenerationError("the answer is unfinished")
-        reply = make_reply(
-            _text(message.get("content")),
+        return make_reply(
+            answer.get("message"),
             answer.get("done_reason"),
-            prompt_tokens=answer.get("prompt_eval_count"),
-            completion_tokens=answer.get("eval_count"),
-            seconds=seconds,
+            (answer.get("prompt_eval_count"), answer.get("eval_count")),
+            seconds,
         )
-        served = answer.get("model")
-        return reply, served if isinstance(served, str) and served else None
 
 
-def make_reply(
-    text: str, reason: Any, *, prompt_tokens: Any, completion_tokens: Any, seconds: float
-) -> Reply:
-    """A reply from what a server sent. Raises GenerationError where nothing was said."""
+def make_reply(message: Any, reason: Any, tokens: tuple[Any, Any], seconds: float) -> Reply:
+    """A reply from what a server sent; ``tokens`` of the prompt and of the reply.
+
+    Raises GenerationError where nothing was said.
+    """
+    if not isinstance(message, dict):
+        raise GenerationError("the answer holds no message")
     if isinstance(reason, str) and (failure := FAILURES.get(reason)):
         raise GenerationError(failure)
     stop = STOPS.get(reason, StopReason.UNKNOWN) if isinstance(reason, str) else StopReason.UNKNOWN
+    text = _text(message.get("content"))
     said = spoken(text).strip()
     if not said:
         why = "only reasoning" if text.strip() else "nothing"
@@ -230,7 +222,19 @@ def make_reply(
             f"the server returned an empty message ({why}, stop reason {str(reason)[:40]!r})",
             remedy=hint,
         )
-    return Reply(said, stop, count_of(prompt_tokens), count_of(completion_tokens), seconds)
+    return Reply(said, stop, count_of(tokens[0]), count_of(tokens[1]), seconds)
+
+
+def served_model(answer: Mapping[str, Any]) -> str | None:
+    """The name of the model that the server says has spoken."""
+    name = answer.get("model")
+    return name if isinstance(name, str) and name else None
+
+
+def _check_error(answer: Mapping[str, Any]) -> None:
+    """Raises GenerationError for an error that came with status 200."""
+    if error := answer.get("error"):
+        raise GenerationError(f"the server answered with an error: {_said(error)}")
 
 
 def count_of(value: Any) -> int | None:

@@ -20,6 +20,7 @@ from typing import Any
 from holdtrue.engines import hf_quant
 from holdtrue.engines.base import EngineOptions
 from holdtrue.engines.hf_classes import Choice, choose_class, senses_of, text_only
+from holdtrue.engines.hf_log import quiet
 from holdtrue.engines.hf_source import Source, check_adapter, hub_is_closed, source_hash
 from holdtrue.errors import EngineError
 
@@ -69,7 +70,7 @@ def load_model(source: Source, options: EngineOptions) -> LoadedModel:
     """Load a model, its tokenizer and its adapter. Raises EngineError with the remedy."""
     torch = import_torch()
     closed = hub_is_closed(source, options)
-    with warnings.catch_warnings(), _explained(source):
+    with quiet(options.log_path), warnings.catch_warnings(), _explained(source):
         warnings.simplefilter("ignore")
         config = _config(source, options, closed)
         choice = choose_class(config, where=source.where, remote_code=options.trust_remote_code)

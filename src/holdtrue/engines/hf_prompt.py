@@ -59,6 +59,8 @@ class Prompter:
                 f"its chat template is longer than {MAX_TEMPLATE:,} characters", where=where
             )
         self.template = template
+        # The tokenizer's native part is not made for several threads at once.
+        self._one = threading.Lock()
         self.in_parts = False
         self.facts = self._inspect(where)
 
@@ -71,12 +73,14 @@ class Prompter:
         if self.facts.folds is not None:
             shown = fold_systems(messages, keep_first=self.facts.folds == "later")
         text = self._render(shown)
-        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        with self._one:
+            ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return [int(token) for token in ids]
 
     def text(self, tokens: Sequence[int]) -> str:
         """What generated tokens say, without special tokens."""
-        return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
+        with self._one:
+            return str(self.tokenizer.decode(list(tokens), skip_special_tokens=True))
 
     def _inspect(self, where: str) -> TemplateFacts:
         facts = inspect_template(self._try, self.template)

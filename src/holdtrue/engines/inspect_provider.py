@@ -137,11 +137,17 @@ class InspectEngine(Engine):
             top_k=sampling.top_k or None,
             max_tokens=sampling.max_tokens,
             seed=seed,
-            max_connections=self.concurrency,
-            max_retries=MAX_RETRIES,
-            timeout=SECONDS,
-            cache=False,
+            **self._limits(),
         )
+
+    def _limits(self) -> dict[str, Any]:
+        """How Inspect's model layer is to treat each request."""
+        return {
+            "max_connections": self.concurrency,
+            "max_retries": MAX_RETRIES,
+            "timeout": SECONDS,
+            "cache": False,
+        }
 
     def _reply(self, output: Any, seconds: float) -> Reply:
         if output.error:

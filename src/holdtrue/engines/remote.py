@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from holdtrue.engines.addresses import parse_address
 from holdtrue.engines.base import Engine, EngineFacts, EngineOptions, Reply
-from holdtrue.engines.dialects import ChatCompletions, Dialect, same_model
+from holdtrue.engines.dialects import ChatCompletions, Dialect, same_model, served_model
 from holdtrue.engines.discovery import ServerFacts, discover
 from holdtrue.engines.secrets_env import find_key, redact, scrub
 from holdtrue.engines.systems import fold_systems
@@ -85,7 +86,8 @@ class RemoteEngine(Engine):
             secret=self._secret,
             rng=self._rng,
             connections=min(self.options.concurrency or 64, MAX_CONCURRENCY),
-            direct=self.address.is_loopback,
+            # A key over plain http stays within the private network, so it meets no proxy.
+            direct=self.address.is_loopback or not (self.address.encrypted or self._secret is None),
             retries=self._retries,
             sleep=self._sleep,
         )
@@ -154,8 +156,6 @@ class RemoteEngine(Engine):
         async with self._slots:
             try:
                 return await self._ask(self._transport, messages, sampling, seed)
-            except RefusedError as fault:
-                raise self._public(fault) from None
             except GenerationError as fault:
                 raise self._public(fault) from None
 
@@ -168,36 +168,31 @@ class RemoteEngine(Engine):
     ) -> Reply:
         limit = self._seconds or BASE_SECONDS + SECONDS_PER_TOKEN * sampling.max_tokens
         for _ in range(CONCESSIONS + 1):
-            shown = fold_systems(messages) if self._folds else messages
+            folded = self._folds
+            shown = fold_systems(messages) if folded else messages
             body = self._dialect.body(self.address.model, shown, sampling, seed)
             started = time.monotonic()
             try:
                 answer = await transport.call("POST", self._dialect.path, body, seconds=limit)
             except RefusedError as fault:
-                if not self._gives_way(fault):
+                if not self._gives_way(fault, body, folded):
                     raise
                 continue
-            reply, served = self._dialect.read(answer, time.monotonic() - started)
-            self._check_served(served)
+            reply = self._dialect.read(answer, time.monotonic() - started)
+            self._check_served(served_model(answer))
             if isinstance(fingerprint := answer.get("system_fingerprint"), str):
                 self._fingerprints.add(redact(fingerprint[:80], self._secret))
-            return Reply(
-                redact(reply.text, self._secret),
-                reply.stop_reason,
-                reply.prompt_tokens,
-                reply.completion_tokens,
-                reply.seconds,
-            )
+            return replace(reply, text=redact(reply.text, self._secret))
         raise GenerationError("the server refuses one setting after another")
 
-    def _gives_way(self, fault: RefusedError) -> bool:
+    def _gives_way(self, fault: RefusedError, body: Mapping[str, Any], folded: bool) -> bool:
         """Whether the request can be asked again with something given up."""
         if fault.status not in (400, 422, 500):
             return False
-        if not self._folds and _refuses_systems(fault.detail):
+        if not folded and _refuses_systems(fault.detail):
             self._folds = True
             return True
-        return fault.status != 500 and self._dialect.concede(fault.detail)
+        return fault.status != 500 and self._dialect.concede(fault.detail, body)
 
     def _check_served(self, served: str | None) -> None:
         if served is None:

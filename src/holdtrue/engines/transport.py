@@ -27,6 +27,7 @@ MAX_BYTES = 8_000_000
 MAX_DETAIL = 300
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 CONNECT_SECONDS = 10.0
+SLOW_TRIES = 2
 # A server error that is the request's fault: llama-server answers these with HTTP 500.
 _STAYS = re.compile(r"jinja|chat template|roles must alternate|context size", re.IGNORECASE)
 
@@ -44,11 +45,17 @@ class RefusedError(GenerationError):
 
 
 class _PassingError(GenerationError):
-    """A fault worth another try, after ``wait`` seconds where the server says so."""
+    """A fault worth another try, after ``wait`` seconds where the server says so.
 
-    def __init__(self, message: str, *, wait: float | None = None) -> None:
+    ``tries`` bounds how often, where that is less than usual.
+    """
+
+    def __init__(
+        self, message: str, *, wait: float | None = None, tries: int | None = None
+    ) -> None:
         super().__init__(message)
         self.wait = wait
+        self.tries = tries
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,8 +145,8 @@ class Transport:
             try:
                 return await self._once(method, self.base + path, body, seconds)
             except _PassingError as fault:
-                if attempt == tries:
-                    tail = f" ({tries} tries)" if tries > 1 else ""
+                if attempt >= min(tries, fault.tries or tries):
+                    tail = f" ({attempt} tries)" if attempt > 1 else ""
                     raise GenerationError(f"{fault.message}{tail}") from None
                 wait = self._wait(attempt, fault.wait)
                 if wait is None:
@@ -167,7 +174,8 @@ class Transport:
                 async with self._client.stream(method, url, json=body) as response:
                     content = await _limited(response.aiter_bytes())
         except TimeoutError:
-            fault = _PassingError(f"no answer from {self.base} within {seconds:.0f} s")
+            slow = f"no answer from {self.base} within {seconds:.0f} s"
+            fault = _PassingError(slow, tries=SLOW_TRIES)
         except httpx.ConnectError:
             fault = _PassingError(f"no server answers at {self.base}")
         except httpx.TransportError as error:
