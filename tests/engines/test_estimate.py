@@ -10,7 +10,7 @@ from holdtrue.engines.base import EngineOptions
 from holdtrue.engines.config_json import Shape
 from holdtrue.engines.estimate import estimate, judge
 from holdtrue.engines.memory import Accelerator
-from holdtrue.errors import EngineError
+from holdtrue.errors import ConfigError
 
 BIG = Shape(
     parameters_total=30_000_000_000,
@@ -102,9 +102,9 @@ def test_what_does_not_run_here_has_no_estimate(name: str) -> None:
     assert estimate(name) is None
 
 
-def test_an_unknown_place_is_an_error() -> None:
-    with pytest.raises(EngineError, match="no such model"):
-        estimate("nowhere/at/all")
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="smollm2-135m"):
+        estimate("smollm2-135")
 
 
 def test_this_machine_has_memory_and_this_process_holds_some() -> None:

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holdtrue.engines import catalog, memory
+from holdtrue.engines import catalog, memory, registry
 from holdtrue.engines.base import EngineOptions
 from holdtrue.engines.config_json import Shape, read_shape
 from holdtrue.engines.gguf_header import GgufHeader, read_header
 from holdtrue.engines.modelname import ModelName, parse_model
-from holdtrue.errors import EngineError
+from holdtrue.errors import ConfigError, nearest
 
 CONTEXT = 2_048
 LANES = 8
@@ -66,8 +66,8 @@ class Estimate:
 def estimate(model: str, options: EngineOptions | None = None) -> Estimate | None:
     """The estimate for a model name; None for a model that does not run on this machine.
 
-    Reads headers only. Raises ConfigError for a malformed name, EngineError for a file or folder
-    that is missing, damaged or implausible.
+    Reads headers only. Raises ConfigError for a malformed or unknown name, EngineError for a file
+    or folder that is missing, damaged or implausible.
     """
     settings = options or EngineOptions()
     name = catalog.resolve(parse_model(model))
@@ -126,10 +126,11 @@ def _shape(name: ModelName) -> tuple[str, Shape] | None:
     if path.is_dir():
         return "transformers", read_shape(path)
     if kind == "hf":
-        known = [one for one in catalog.entries().values() if one.source == base]
-        return ("transformers", _entry_shape(known[0])) if known else None
+        same = [one for one in catalog.entries().values() if one.source == base]
+        return ("transformers", _entry_shape(same[0])) if same else None
     if not separator:
-        raise EngineError("no such model, file or folder", where=base)
+        known = [*catalog.names(), *(f"{prefix}:…" for prefix in registry.PREFIXES)]
+        raise ConfigError(f"unknown model {base!r}", remedy=nearest(base, known))
     return None
 
 

@@ -320,11 +320,11 @@ class _Reader:
         if not isinstance(alignment, int) or not 1 <= alignment <= 1 << 20:
             raise _bad(self.path, f"alignment {alignment!r}")
         start = -(-self.at // alignment) * alignment
-        for tensor in tensors:
-            end = start + tensor.offset + tensor_bytes(tensor, self.path)
-            if end > self.size:
-                raise EngineError(
-                    f"the file is cut off: {self.size:,} bytes, at least {end:,} are needed",
-                    where=str(self.path),
-                    remedy="Fetch it again.",
-                )
+        ends = [one.offset + tensor_bytes(one, self.path) for one in tensors]
+        end = start + max(ends, default=-start)
+        if end > self.size:
+            raise EngineError(
+                f"the file is cut off: it has {self.size:,} bytes and should have {end:,}",
+                where=str(self.path),
+                remedy="Fetch it again.",
+            )
