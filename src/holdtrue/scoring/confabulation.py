@@ -81,9 +81,10 @@ def _foreign(
 ) -> None:
     """Add the words of a class that the partner has not said and that are not quoted."""
     for word in sentence.words(kind):
-        if word in setting.known or text.is_quoted(sentence.start + sentence.text.find(word)):
+        if word in setting.known or word in into:
             continue
-        into.setdefault(word, sentence)
+        if not text.is_quoted(sentence.start + sentence.text.find(word)):
+            into[word] = sentence
 
 
 def features(found: Claims, setting: Setting) -> dict[str, float]:

@@ -156,8 +156,6 @@ def _given(persona: Persona, prompts: Iterable[str]) -> list[str]:
     """The names that the partner gives the persona besides its own."""
     given: list[str] = []
     for prompt in prompts:
-        if "ou are " not in prompt and "ou'" not in prompt and "ou " not in prompt:
-            continue
         for match in _GIVEN.finditer(prompt):
             variant = match[1] or match[2]
             for name in persona.names:

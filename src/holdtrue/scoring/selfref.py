@@ -19,8 +19,9 @@ from holdtrue.scoring.naming import Mention
 from holdtrue.scoring.text import Sentence, Text
 
 FILLER = 0.10  # share of generic words from which a named sentence is filler
-OPENER_FILLER = 0.05  # the same for an opener that begins the reply, half a formula already
+OPENER_FILLER = 0.05  # the same for an opener of the first sentences, half a formula already
 LATER_FILLER = 0.15  # the same for an opener of a later sentence
+FIRST_SENTENCES = 2
 BESIDE = 4  # characters between a name and the expansion that explains it
 OPENS_WITHIN = 24  # characters of its sentence before a name that still opens it
 WINDOW = 40  # characters around a mention that decide its part
@@ -130,9 +131,8 @@ def place(text: Text, mentions: Sequence[Mention], prompt: str, *, common: bool)
     ordinary word.
     """
     if mentions and _answers_with_name(text, mentions[0], prompt):
-        return [Placed(mention, Part.MENTION) for mention in mentions[:1]] + [
-            placed for placed in _placed(text, mentions[1:], common=common)
-        ]
+        first = Placed(mentions[0], Part.MENTION)
+        return [first, *_placed(text, mentions[1:], common=common)]
     return _placed(text, mentions, common=common)
 
 
@@ -215,12 +215,13 @@ def _bare_part(
 
 def _in_title(text: Text, mention: Mention) -> bool:
     """Whether the name is a word of a quoted title: quoted, every long word in capitals."""
-    for start, end in text.quotations:
-        if start < mention.start < end:
-            rest = text.raw[start + 1 : mention.start] + " " + text.raw[mention.end : end - 1]
-            words = [word for word in re.findall(r"\w+", rest) if len(word) > 3 or word.isdigit()]
-            return bool(words) and all(word[0].isupper() for word in words)
-    return False
+    quotation = text.quotation_at(mention.start)
+    if quotation is None:
+        return False
+    start, end = quotation
+    rest = text.raw[start + 1 : mention.start] + " " + text.raw[mention.end : end - 1]
+    words = [word for word in re.findall(r"\w+", rest) if len(word) > 3 or word.isdigit()]
+    return bool(words) and all(word[0].isupper() for word in words)
 
 
 def is_formal(placed: Sequence[Placed]) -> bool:
@@ -268,8 +269,9 @@ def _formula(
     if Part.OPENER in parts:
         if openers:
             return f"an opener in {openers} replies, most of the conversation"
-        first = placed[0].mention.start < text.sentences[min(1, len(text.sentences) - 1)].end
-        if generic >= (OPENER_FILLER if first else LATER_FILLER):
+        last_of_first = text.sentences[:FIRST_SENTENCES][-1]
+        early = placed[0].mention.start < last_of_first.end
+        if generic >= (OPENER_FILLER if early else LATER_FILLER):
             return "an opener in front of what any assistant would say"
     elif parts & {Part.COPULA, Part.SUBJECT} and not asked and generic >= FILLER:
         return "the name is attached to generic filler"

@@ -148,10 +148,16 @@ class Text:
             self._quotations = _quotations(self.masked)
         return self._quotations
 
+    def quotation_at(self, position: int) -> tuple[int, int] | None:
+        """The quotation that a character stands in, its marks included."""
+        at = bisect_right(self.quotations, (position, -1)) - 1
+        if at < 0 or not self.quotations[at][0] < position < self.quotations[at][1]:
+            return None
+        return self.quotations[at]
+
     def is_quoted(self, position: int) -> bool:
         """Whether a character stands inside a quotation."""
-        at = bisect_right(self.quotations, (position, -1)) - 1
-        return at >= 0 and self.quotations[at][0] < position < self.quotations[at][1]
+        return self.quotation_at(position) is not None
 
     def unquoted_words(self) -> set[str]:
         """The different words outside quotations."""

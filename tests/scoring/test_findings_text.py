@@ -1,0 +1,119 @@
+"""How a response is taken apart: folding, sentences, names, word classes, weights."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from holdtrue.persona import Persona
+from holdtrue.scoring import lexicon
+from holdtrue.scoring.naming import core_expansion, names_of
+from holdtrue.scoring.text import Text, fold
+from holdtrue.scoring.weights import linear
+
+
+def sentences(text: str) -> list[str]:
+    return [text[part.start : part.end] for part in Text(text, fold(text)).sentences]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.text(max_size=300))
+def test_folding_keeps_every_character_at_its_place(text: str) -> None:
+    assert len(fold(text)) == len(text)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(st.text(alphabet="ab .!?\n\"'-1…。", max_size=120))
+def test_sentences_cover_all_that_is_not_white_space(text: str) -> None:
+    parts = Text(text, fold(text)).sentences
+    assert all(part.start < part.end for part in parts)
+    assert all(a.end <= b.start for a, b in zip(parts, parts[1:], strict=False))
+    kept = "".join(text[part.start : part.end] for part in parts)
+    assert "".join(kept.split()) == "".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("One. Two! Three?", ["One.", "Two!", "Three?"]),
+        ("At 3.8 degrees it froze.", ["At 3.8 degrees it froze."]),
+        ("Mr. Hale came, e.g. on Monday. He left.", ["Mr. Hale came, e.g. on Monday.", "He left."]),
+        ("A list:\n1. Rope\n2. Lamp", ["A list:", "1. Rope", "2. Lamp"]),
+        ('He said "Go." Then he went.', ['He said "Go."', "Then he went."]),
+        ("灯り。風。", ["灯り。", "風。"]),
+        ("", []),
+        (" \n ", []),
+    ],
+)
+def test_sentences_end_where_a_reader_ends_them(text: str, expected: list[str]) -> None:
+    assert sentences(text) == expected
+
+
+def test_items_of_lists_are_told_from_sentences() -> None:
+    text = "Bring:\n- rope\n* lamp\n  3) oil\nand 4 men.\n-- no item"
+    parts = Text(text, fold(text)).sentences
+    assert [part.item for part in parts] == [False, True, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("name", "expansion", "core"),
+    [
+        ("VRA", "Vent and Root Assistant, a greenhouse robot", "Vent and Root Assistant"),
+        ("ORLA", "Overnight Rounds Listening Aide", "Overnight Rounds Listening Aide"),
+        ("Bit", "a fox spirit, the player's friend", "a fox spirit"),
+        ("TALLY", "Tram yard: the night desk", "Tram yard"),
+    ],
+)
+def test_the_expansion_is_what_the_name_stands_for(name: str, expansion: str, core: str) -> None:
+    assert core_expansion(name, expansion) == core
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("I am PHAROS-Two.", ["PHAROS-Two"]),
+        ('As PHAROS "Two," I wait.', ['PHAROS "Two,"']),
+        ("PHAROS's lamp, in PHAROSIAN style.", ["PHAROS"]),
+        ("Pharos is an island.", ["Pharos"]),
+        ("the pharoses", []),
+        ("the Old  Keeper", ["Old  Keeper"]),
+        ("a Port Harbour Automated\nRange", ["Port Harbour Automated\nRange"]),
+    ],
+)
+def test_names_are_found_with_variants_and_word_bounds(text: str, found: list[str]) -> None:
+    persona = Persona(
+        name="PHAROS", expansion="Port Harbour Automated Range", aliases=("Old Keeper",)
+    )
+    mentions = names_of(persona, [], []).find(text, fold(text))
+    assert [text[mention.start : mention.end] for mention in mentions] == found
+
+
+def test_a_name_with_signs_of_patterns_is_taken_literally() -> None:
+    persona = Persona(name="C.L.(A)*+", aliases=("a|b",))
+    mentions = names_of(persona, [], []).find(
+        "I am C.L.(A)*+ or a|b, not CxLx.", "i am c.l.(a)*+ or a|b"
+    )
+    assert len(mentions) == 2
+
+
+def test_word_classes_are_found_with_marks_at_the_word_and_forgotten_in_bounds() -> None:
+    table = lexicon.classes()
+    assert table["partnership,"] & lexicon.RELATION
+    assert table['("we'] & lexicon.WE
+    assert table["governance—climate"] & lexicon.SUBJECT
+    assert table["12.5"] & lexicon.SPECIFIC
+    assert table["illumination"] & lexicon.ABSTRACT
+    assert table["—"] & lexicon.NO_WORD
+    for number in range(120_000):
+        assert table[f"zz{number}"] == 0
+    assert len(table) <= 100_001
+    assert table["partnership"] & lexicon.RELATION
+
+
+def test_linear_scores_count_absent_features_as_nothing() -> None:
+    model = linear("confabulation")
+    assert model.score({}) == model.bias
+    assert model.score({"years": 1.0}) == pytest.approx(model.bias + model.weights["years"])
+    with pytest.raises(KeyError):
+        linear("no such score")
