@@ -15,7 +15,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from holdtrue.capacity import peak_memory
+from holdtrue.engines.memory import peak_resident
 from holdtrue.importers import read_any
 from holdtrue.protocol import load_protocol
 from holdtrue.scoring.score import score_session
@@ -43,7 +43,7 @@ def show(name: str, trained: Trained) -> None:
         "examples": trained.manifest.examples,
         "steps": len(trained.losses),
         "seconds": round(trained.seconds, 1),
-        "peak_gb": round((peak_memory() or 0) / 1e9, 2),
+        "peak_gb": round((peak_resident() or 0) / 1e9, 2),
         "held_out": [round(held[step], 4) for step in sorted(held)],
         "losses": [round(loss, 4) for loss in trained.losses],
         "load": os.getloadavg()[0],

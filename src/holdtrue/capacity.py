@@ -7,7 +7,6 @@ document and prints nothing; an observer is told what happens.
 from __future__ import annotations
 
 import hashlib
-import platform
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
@@ -18,6 +17,7 @@ from typing import Any
 
 from holdtrue.baseline import Baseline
 from holdtrue.engines.base import Engine, EngineOptions
+from holdtrue.engines.memory import peak_resident
 from holdtrue.engines.preflight import Plan, Preflight, run_preflight
 from holdtrue.engines.registry import open_engine
 from holdtrue.runconfig import RunConfig, read_config
@@ -276,7 +276,7 @@ class _Clock:
     def add(self, transcript: Transcript) -> None:
         self.prompt_tokens += sum(turn.prompt_tokens or 0 for turn in transcript.turns)
         self.completion_tokens += sum(turn.completion_tokens or 0 for turn in transcript.turns)
-        peaks = [peak for peak in (self.before.peak_bytes, peak_memory()) if peak is not None]
+        peaks = [peak for peak in (self.before.peak_bytes, peak_resident()) if peak is not None]
         self.run.write_json(
             RESOURCES,
             {
@@ -291,13 +291,3 @@ class _Clock:
 def _stored_resources(run: Run) -> Resources:
     stored = run.read_json(RESOURCES)
     return Resources(**stored) if stored else Resources()
-
-
-def peak_memory() -> int | None:
-    """The most memory that this process has held, in bytes; None where the system does not say."""
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if platform.system() == "Darwin" else peak * 1024
