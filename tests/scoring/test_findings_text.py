@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -28,7 +30,7 @@ def test_folding_keeps_every_character_at_its_place(text: str) -> None:
 def test_sentences_cover_all_that_is_not_white_space(text: str) -> None:
     parts = Text(text, fold(text)).sentences
     assert all(part.start < part.end for part in parts)
-    assert all(a.end <= b.start for a, b in zip(parts, parts[1:], strict=False))
+    assert all(a.end <= b.start for a, b in pairwise(parts))
     kept = "".join(text[part.start : part.end] for part in parts)
     assert "".join(kept.split()) == "".join(text.split())
 
