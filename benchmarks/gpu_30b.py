@@ -160,7 +160,7 @@ async def measure(model: Any, *, sessions: int, reply: int) -> tuple[float, floa
     """Tokens a second over all sessions, seconds of a session, prompt tokens evaluated in one."""
     context = min(4_096, model.config.get_text_config().max_position_embeddings)
     ending = Ending(frozenset(), (), context, str)
-    batcher = SlotBatcher(Forward(model), ending, rows=sessions)
+    batcher = SlotBatcher(Forward(model, context), ending, rows=sessions)
     random = np.random.default_rng(7)
     vocabulary = model.config.get_text_config().vocab_size
     system = random.integers(0, vocabulary, SYSTEM_TOKENS).tolist()

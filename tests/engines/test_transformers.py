@@ -251,6 +251,23 @@ def test_a_sliding_window_is_kept_in_every_row(made: Path) -> None:
         assert reply.text == plain_greedy(folder, prompt, 10)
 
 
+@pytest.mark.parametrize(("window", "batching"), [(64, "per turn"), (512, "continuous")])
+def test_a_window_that_no_layer_names_is_left_to_the_library_if_it_may_be_reached(
+    made: Path, window: int, batching: str
+) -> None:
+    from transformers import MistralConfig
+
+    size = tiny_models.vocabulary_size(tiny_models.tokenizer())
+    config = MistralConfig(
+        **tiny_models.SMALL, **tiny_models.ends(), vocab_size=size, sliding_window=window
+    )
+    folder = tiny_models.save(made / f"mistral-{window}", config)
+    tiny = engine(folder)
+    [reply] = run(replies(tiny, [asked("Who goes there, at this hour?")], GREEDY))
+    assert reply.text == plain_greedy(folder, asked("Who goes there, at this hour?"), 10)
+    assert run(_facts(engine(folder))).settings["batching"].startswith(batching)
+
+
 def test_a_mixture_of_experts_tells_its_active_weights(made: Path) -> None:
     from transformers import Qwen3MoeConfig
 

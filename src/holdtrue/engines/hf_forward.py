@@ -20,10 +20,14 @@ LEAST_COSINE = 0.98
 
 
 class Forward:
-    """A model's pass over rows. ``model`` is a causal model of transformers, in eval mode."""
+    """A model's pass over rows. ``model`` is a causal model of transformers, in eval mode.
 
-    def __init__(self, model: Any) -> None:
+    ``context`` bounds a row's tokens.
+    """
+
+    def __init__(self, model: Any, context: int) -> None:
         self.model = model
+        self.context = context
         self.text_config = model.config.get_text_config()
         parameters = inspect.signature(model.forward).parameters
         self.keeps_last = "logits_to_keep" in parameters
@@ -42,7 +46,7 @@ class Forward:
         implementation = getattr(self.text_config, "_attn_implementation", None)
         if implementation not in ("sdpa", "eager"):
             return f"attention by {implementation}"
-        if self.window and not self.by_kind and getattr(self.text_config, "use_sliding_window", 1):
+        if not self.by_kind and self.window and self.window < self.context:
             return "a sliding window that its layers do not name"
         return None
 

@@ -149,7 +149,7 @@ class TransformersEngine(Engine):
         from holdtrue.engines.hf_turns import TurnBatcher
 
         ending = Ending(_ends(loaded), prompter.stops, self._context(loaded), prompter.text)
-        forward = Forward(loaded.model)
+        forward = Forward(loaded.model, ending.context)
         probe = loaded.tokenizer(PROBE_TEXT, add_special_tokens=False)["input_ids"][:PROBE_TOKENS]
         replay = self._is_alone
         if why := forward.matches([int(token) for token in probe]):
