@@ -662,7 +662,7 @@ def test_a_missing_shard_is_named(llama: Path, tmp_path: Path) -> None:
 
 
 def test_an_index_that_points_elsewhere_is_refused(copy: Path) -> None:
-    for name in ("../model.safetensors", "model.bin", "/tmp/model.safetensors"):
+    for name in ("../model.safetensors", "model.bin", "/elsewhere/model.safetensors"):
         body = {"weight_map": {"lm_head.weight": name}}
         (copy / "model.safetensors.index.json").write_text(json.dumps(body))
         assert "files elsewhere, or pickles" in _refused(copy)
