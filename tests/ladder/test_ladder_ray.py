@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 ray: Any = pytest.importorskip("ray")
 
 from holdtrue.capacity import Observer  # noqa: E402
 from holdtrue.engines.base import EngineOptions  # noqa: E402
+from holdtrue.executors import ray as ray_executor  # noqa: E402
 from holdtrue.executors.ray import RayExecutor  # noqa: E402
 from holdtrue.ladder import answers  # noqa: E402
 from holdtrue.ladder.climb import LadderObserver  # noqa: E402
@@ -128,15 +131,22 @@ class Kills(LadderObserver):
         busy = self.executor.busy[0]
         node = next(one for one in self.cluster.worker_nodes if one.node_id == busy)
         self.killed = busy
+        raylet = psutil.Process(node.all_processes["raylet"][0].process.pid)
+        workers = raylet.children(recursive=True)
         self.cluster.remove_node(node, allow_graceful=False)
+        for process in workers:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()  # as a machine that goes away takes everything with it
 
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_lost_node_costs_no_session_and_changes_no_verdict(cluster: Any, tmp_path: Path) -> None:
-    """Batches of 40 sessions, so that a node is in the middle of one when it is killed."""
+    """One batch of 40 sessions, read two at a time, so that its node is killed in the middle."""
     ladder = make(tmp_path, rung("mixed", 100, name="one"), batch=40, budget=40, mode="free")
     here = run_ladder(begin(tmp_path, ladder))
     executor = RayExecutor(EngineOptions(), batches=1)
+    slow = {"num_returns": "streaming", "max_retries": 0, "_generator_backpressure_num_objects": 2}
+    executor._hold = ray.remote(**slow)(ray_executor._hold)
     observer = Kills(cluster, executor)
     there = run_ladder(begin(tmp_path, ladder), executor, observer)
     assert observer.killed

@@ -213,10 +213,9 @@ class RayExecutor:
             if number in batch.missing:
                 batch.missing.remove(number)
                 arrived[number] = transcript
+            memory.add(*item["peak"])
         elif "preflight" in item:
             run.write_json(PREFLIGHT, item["preflight"])
-        elif "peak" in item:
-            memory.add(*item["peak"])
 
     def _remote_options(self, config: RunConfig) -> EngineOptions:
         """Engine options for a node: its log stays there."""

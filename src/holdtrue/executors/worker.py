@@ -41,9 +41,9 @@ def hold(
 ) -> Iterator[dict[str, Any]]:
     """Hold the sessions ``numbers`` and give their transcripts one by one, in that order.
 
-    Each item is a dict with one of: ``preflight`` (when the model was loaded for this call),
-    ``transcript`` (JSON text), ``peak`` (bytes of main memory and of accelerators), or ``error``,
-    which ends it: the model cannot be loaded here.
+    Each item is a dict: first with ``preflight``, if the model was loaded for this call; then with
+    ``transcript`` (JSON text) and ``peak`` (bytes of main memory and of accelerators since the one
+    before); or with ``error``, which ends it: the model cannot be loaded here.
     """
     kept = _state()
     try:
@@ -57,14 +57,13 @@ def hold(
     plans = [config.plan(number) for number in numbers]
     stream = run_sessions(plans, kept.engine)
     try:
-        with PeakMeter() as peak:
-            while True:
-                try:
-                    transcript = kept.loop.run_until_complete(anext(stream))
-                except StopAsyncIteration:
-                    break
-                yield {"transcript": to_json(transcript)}
-        yield {"peak": [peak.resident, peak.accelerator]}
+        while True:
+            with PeakMeter() as peak:
+                transcript = kept.loop.run_until_complete(anext(stream, None))
+            if transcript is None:
+                break
+            memory = [peak.resident, peak.accelerator]
+            yield {"transcript": to_json(transcript), "peak": memory}
     finally:
         with suppress(RuntimeError):  # the loop may have been interrupted in the middle of it
             kept.loop.run_until_complete(stream.aclose())
