@@ -232,21 +232,29 @@ def used_numbers(out: Path, label: str) -> list[int]:
     return sorted(int(name) for name in names if name.isdigit())
 
 
+def newest(path: Path, group: str, marker: str) -> Path | None:
+    """``path`` if it holds the file ``marker``, else the last folder under ``group`` that does.
+
+    Folders are named by the time at which they were made.
+    """
+    if (path / marker).is_file():
+        return path
+    found = sorted((path / group).glob(f"*/{marker}"))
+    return found[-1].parent if found else None
+
+
 def open_run(path: Path) -> Run:
     """The run at a run folder, or the newest run of an output folder.
 
     Raises WorkspaceError when there is none, or its configuration was changed or is damaged.
     """
-    folder = path
-    if not (folder / CONFIG).is_file():
-        found = sorted((path / RUNS).glob(f"*/{CONFIG}"))
-        if not found:
-            raise WorkspaceError(
-                "no run is here",
-                where=str(path),
-                remedy="Name a folder under runs/, or the --out folder of a test.",
-            )
-        folder = found[-1].parent
+    folder = newest(path, RUNS, CONFIG)
+    if folder is None:
+        raise WorkspaceError(
+            "no run is here",
+            where=str(path),
+            remedy="Name a folder under runs/, or the --out folder of a test.",
+        )
     config = _read_json(folder / CONFIG)
     if not isinstance(config, dict) or not {"label", "first_session", "budget"} <= set(config):
         raise WorkspaceError("not a run's configuration", where=str(folder / CONFIG))

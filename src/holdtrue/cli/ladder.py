@@ -6,8 +6,9 @@ import asyncio
 import os
 import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from holdtrue.ladder.rungs import LadderFile
     from holdtrue.ladder.state import LadderFolder
 
+Command = TypeVar("Command", bound=Callable[..., Any])
 PLAN_OPTIONS = (
     "models",
     "quantizations",
@@ -42,30 +44,27 @@ PLAN_OPTIONS = (
 )
 
 
+def _whole(name: str, low: int, high: int, meaning: str) -> Callable[[Command], Command]:
+    """An option that is a whole number from ``low`` to ``high``; None where it is not given."""
+    return click.option(name, type=click.IntRange(low, high), metavar="N", help=meaning)
+
+
+def _axis(name: str, plural: str, metavar: str, meaning: str) -> Callable[[Command], Command]:
+    """An option that may be repeated."""
+    return click.option(name, plural, multiple=True, metavar=metavar, help=meaning)
+
+
 @click.command("ladder")
 @click.argument("models", nargs=-1, metavar="[MODEL]...")
 @click.option("--file", type=FILE, help="A ladder file (TOML) instead of MODELs.")
-@click.option(
-    "--quantization",
-    "quantizations",
-    multiple=True,
-    metavar="BITS|stored",
-    help="Axis: bits of the weights; may be repeated.",
-)
-@click.option(
+@_axis("--quantization", "quantizations", "BITS|stored", "Axis: bits of the weights. Repeatable.")
+@_axis(
     "--protocol",
     "protocols",
-    multiple=True,
-    metavar="NAME|FILE",
-    help="Axis: protocols, side by side; may be repeated. [default: v2.0]",
+    "NAME|FILE",
+    "Axis: protocols, side by side. Repeatable. [default: v2.0]",
 )
-@click.option(
-    "--adapter",
-    "adapters",
-    multiple=True,
-    metavar="FOLDER|none",
-    help="Axis: LoRA adapters, side by side; may be repeated.",
-)
+@_axis("--adapter", "adapters", "FOLDER|none", "Axis: LoRA adapters, side by side. Repeatable.")
 @click.option(
     "--families-apart", is_flag=True, default=None, help="Search each family of models for itself."
 )
@@ -87,33 +86,16 @@ PLAN_OPTIONS = (
 @click.option("--workspace", type=FOLDER, help="Workspace. [default: nearest above]")
 @click.option("--criteria", metavar="NAME|FILE", help="What has to be met. [default: full]")
 @click.option("--baseline", metavar="NAME|FILE", help="What to compare with. [default: s35]")
-@click.option(
-    "--budget",
-    type=click.IntRange(1, 100_000),
-    metavar="N",
-    help="Sessions at most, for each rung. [default: 60]",
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 10_000),
-    metavar="N",
-    help="Sessions between two looks. [default: 4]",
-)
+@_whole("--budget", 1, 100_000, "Sessions at most, for each rung. [default: 60]")
+@_whole("--batch", 1, 10_000, "Sessions between two looks. [default: 4]")
 @click.option(
     "--mode", type=click.Choice(["bounded", "free"]), help="What the evidence may assume."
 )
-@click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), metavar="N", help="Root of all randomness."
-)
+@_whole("--seed", 0, 2**63 - 1, "Root of all randomness. [default: 0]")
 @click.option(
     "--temperature", type=click.FloatRange(0, 5), metavar="T", help="Instead of the protocols'."
 )
-@click.option(
-    "--max-tokens",
-    type=click.IntRange(1, 32_768),
-    metavar="N",
-    help="Tokens of a reply, instead of the protocols'.",
-)
+@_whole("--max-tokens", 1, 32_768, "Tokens of a reply, instead of the protocols'.")
 @click.option("--host", metavar="TEXT", help="This machine's name in the documents.")
 @click.option("--out", type=FOLDER, help="Folder for the ladder. [default: the workspace]")
 @click.option("--resume", metavar="LADDER", type=FOLDER, help="Go on with an interrupted ladder.")
@@ -129,28 +111,23 @@ PLAN_OPTIONS = (
     metavar="HOST:PORT",
     help="Ray cluster. [default: RAY_ADDRESS, or one started here]",
 )
-@click.option(
+@_whole(
     "--rungs-at-once",
-    type=click.IntRange(1, 200),
-    metavar="N",
-    help="On a cluster: rungs tested together. [default: 1; with --exhaustive 8]",
+    1,
+    200,
+    "On a cluster: rungs tested together. [default: 1; with --exhaustive 8]",
 )
-@click.option(
-    "--batches-at-once",
-    type=click.IntRange(1, 1000),
-    default=2,
-    show_default=True,
-    metavar="N",
-    help="On a cluster: batches of one rung held together.",
+@_whole(
+    "--batches-at-once", 1, 1_000, "On a cluster: batches of one rung held together. [default: 2]"
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 @loading_options
 def command(**values: Any) -> int:
     """Find the smallest MODEL that holds the persona, from the cheapest up.
 
-    A MODEL may be cut down: smollm2-135m@layers=24 or @bits=3. Without any, four such ablations
-    of the embedded model are the rungs, which works offline on any machine. The search stops at
-    the first rung that is met; what is undetermined below it is told.
+    A MODEL may be cut down: smollm2-135m@layers=24 or @bits=3. Without any, the rungs are the
+    embedded model and three such ablations of it, which works offline on any machine. The search
+    stops at the first rung that is met; what is undetermined below it is told.
     """
     from holdtrue.cli.ladder_progress import LadderProgress
     from holdtrue.documents.ladder import write_ladder
@@ -239,8 +216,10 @@ def _fetch(plan: LadderFile, *, offline: bool) -> None:
 def _executor(values: dict[str, Any], options: EngineOptions, *, exhaustive: bool) -> Executor:
     at_once = values["rungs_at_once"]
     if values["executor"] == "local":
-        if values["address"] or at_once:
-            raise click.UsageError("--address and --rungs-at-once are for --executor ray")
+        if values["address"] or at_once or values["batches_at_once"]:
+            raise click.UsageError(
+                "--address, --rungs-at-once and --batches-at-once are for --executor ray"
+            )
         from holdtrue.ladder.climb import LocalExecutor
 
         return LocalExecutor(options)
@@ -250,7 +229,7 @@ def _executor(values: dict[str, Any], options: EngineOptions, *, exhaustive: boo
         options,
         address=values["address"],
         at_once=at_once or (8 if exhaustive else 1),
-        batches=values["batches_at_once"],
+        batches=values["batches_at_once"] or 2,
     )
 
 

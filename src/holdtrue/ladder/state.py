@@ -26,7 +26,7 @@ from holdtrue.files import write_atomic
 from holdtrue.ladder.plan import Ladder
 from holdtrue.ladder.results import RungResult
 from holdtrue.runconfig import now
-from holdtrue.runs import MAX_CONFIG_BYTES, Run, create_run, open_run
+from holdtrue.runs import MAX_CONFIG_BYTES, Run, create_run, newest, open_run
 
 LADDERS = "ladders"
 PLAN = "ladder.json"
@@ -116,16 +116,13 @@ def open_ladder(path: Path) -> LadderFolder:
 
     Raises WorkspaceError when there is none, or its plan was changed or is damaged.
     """
-    folder = path
-    if not (folder / PLAN).is_file():
-        found = sorted((path / LADDERS).glob(f"*/{PLAN}"))
-        if not found:
-            raise WorkspaceError(
-                "no ladder is here",
-                where=str(path),
-                remedy="Name a folder under ladders/, or the --out folder of a ladder.",
-            )
-        folder = found[-1].parent
+    folder = newest(path, LADDERS, PLAN)
+    if folder is None:
+        raise WorkspaceError(
+            "no ladder is here",
+            where=str(path),
+            remedy="Name a folder under ladders/, or the --out folder of a ladder.",
+        )
     place = folder / PLAN
     body = _read(place)
     if not isinstance(body, dict) or body.get("format") != FORMAT:
