@@ -183,9 +183,9 @@ def _make(base: Path, path: Path, digest: str, layers: int | None, bits: int | N
     from gguf import GGUFWriter
 
     header = read_header(base)
+    kept = _kept(header, layers)
     reader = _open(header)
     architecture = str(reader.fields["general.architecture"].contents())
-    kept = _kept(header, layers)
     tensors = list(_tensors(reader, kept, bits))
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".ablation-", suffix=".gguf")
     os.close(handle)
