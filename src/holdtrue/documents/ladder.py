@@ -25,7 +25,7 @@ from holdtrue.documents.blocks import (
     Tag,
 )
 from holdtrue.documents.ladder_csv import ladder_csv
-from holdtrue.documents.ladder_tables import COSTS, TONES, curve_table, rung_table, scale_figure
+from holdtrue.documents.ladder_tables import ORDERS, TONES, curve_table, rung_table, scale_figure
 from holdtrue.documents.write import write_document
 from holdtrue.files import write_atomic
 from holdtrue.ladder import answers
@@ -109,7 +109,7 @@ def _curves(result: LadderResult) -> Section:
         for rung in result.ranked
         if rung.name in result.results
     ]
-    headers = ("Rung", *(f"“{name}”" for name in sets), "Outcome")
+    headers = ("Rung", *(f"“{name}”" for name in sets), "Outcome so far")
     blocks.append(Table(headers, tuple(rows), "Criteria sets and outcome of each rung."))
     return Section("Measures over scale", "curves", tuple(blocks))
 
@@ -167,7 +167,7 @@ def _method(result: LadderResult, command: str) -> Section:
         ("Sessions", f"at most {ladder.budget} a rung, looked at every {ladder.batch}"),
         ("Evidence", f"{ladder.mode} mode{_strict(ladder)}"),
         ("Seed", str(ladder.seed)),
-        ("Order", COSTS[ladder.cost]),
+        ("Order", ORDERS[ladder.cost]),
         ("Search", "every rung" if ladder.exhaustive else "up to the first rung that holds"),
     ]
     if command:

@@ -28,10 +28,10 @@ STYLES_OF = {
     Standing.FAILED: "yellow",
     Standing.UNTESTED: "none",
 }
-COSTS = {
-    "weights": "weights that a token reads, GB",
+ORDERS = {
+    "weights": "weights that a token reads",
     "seconds": "seconds a session, at most",
-    "memory": "memory, GB",
+    "memory": "memory",
     "listed": "place in the list",
 }
 CURVES = ("gaming_rate", "generic_ai_rate", "d9", "quality", "identity_coherence")
@@ -61,7 +61,7 @@ def rung_table(result: LadderResult) -> Table:
         headers.insert(1, "Track")
     shift = 1 if several else 0
     numeric = frozenset({2 + shift, 3 + shift, 4 + shift, 6 + shift})
-    caption = f"Rungs by cost ({COSTS[result.ladder.cost]}), cheapest first."
+    caption = f"Rungs by cost ({ORDERS[result.ladder.cost]}), cheapest first."
     return Table(tuple(headers), tuple(rows), caption, numeric)
 
 
@@ -115,14 +115,14 @@ def scale_figure(result: LadderResult) -> Figure | None:
     log = min(costs) > 0 and max(costs) / min(costs) > 3
     names = [panel.name for panel in panels]
     alt = (
-        f"Panels of {words.listed(names)} over {COSTS[result.ladder.cost]} for "
+        f"Panels of {words.listed(names)} over {ORDERS[result.ladder.cost]} for "
         f"{len(tested)} rungs, {tested[0].name} to {tested[-1].name}, with intervals, bounds and "
         "baseline."
     )
     draw = partial(
         figures.draw_scale,
         panels,
-        x_label=COSTS[result.ladder.cost],
+        x_label=axis_of(result)[0],
         log=log,
         name="scale",
         alt=alt,
@@ -155,12 +155,26 @@ def _bits(rung: Rung) -> str:
 
 
 def cost_of(result: LadderResult, rung: Rung) -> str:
+    """A rung's cost for people."""
     cost = result.cost(rung)
     if not math.isfinite(cost):
         return "unknown"
-    if result.ladder.cost == "memory":
-        return f"{cost / 1e9:.3g}"
-    return f"{cost:.0f}" if result.ladder.cost == "listed" else f"{cost:.3g}"
+    kind = result.ladder.cost
+    if kind in ("weights", "memory"):
+        return words.size(cost * (1e9 if kind == "weights" else 1))
+    return f"{cost:.0f}" if kind == "listed" else f"{cost:.3g} s"
+
+
+def axis_of(result: LadderResult) -> tuple[str, float]:
+    """The label of the axis of costs, and what a cost is multiplied by to be drawn on it."""
+    kind = result.ladder.cost
+    if kind not in ("weights", "memory"):
+        return ORDERS[kind], 1.0
+    costs = [result.cost(rung) for rung in result.ladder.rungs]
+    scale = 1e9 if kind == "weights" else 1.0
+    largest = max((cost * scale for cost in costs if math.isfinite(cost)), default=0.0)
+    unit, size = ("GB", 1e9) if largest >= 1e9 else ("MB", 1e6)
+    return f"{ORDERS[kind]}, {unit}", scale / size
 
 
 def _shown_measures(result: LadderResult) -> list[str]:
@@ -200,7 +214,7 @@ def _panel(result: LadderResult, measure: str, tested: list[Rung]) -> figures.Pa
             continue
         point = figures.Point(
             name=rung.name,
-            scale=result.cost(rung) / (1e9 if result.ladder.cost == "memory" else 1),
+            scale=result.cost(rung) * axis_of(result)[1],
             estimate=one.estimate,
             low=one.low,
             high=one.high,

@@ -10,7 +10,7 @@ from typing import Any
 from holdtrue.documents import words
 from holdtrue.documents.console import console
 from holdtrue.documents.escape import one_line
-from holdtrue.documents.ladder_tables import COSTS, STYLES_OF, cost_of
+from holdtrue.documents.ladder_tables import ORDERS, STYLES_OF, cost_of
 from holdtrue.ladder import answers
 from holdtrue.ladder.results import LadderResult
 from holdtrue.ladder.search import Standing
@@ -48,7 +48,7 @@ def print_ladder(result: LadderResult) -> None:
             cells.append(Text(words.value(measure, one.estimate if one else None)))
         table.add_row(*cells)
     out.print(table)
-    out.print(Text(f"Cost: {COSTS[result.ladder.cost]}."))
+    out.print(Text(f"Cost: {ORDERS[result.ladder.cost]}."))
     if len(result.found) > 1:
         for track, text in answers.track_lines(result):
             out.print(Text(one_line(f"{track}: {text}")))
@@ -99,7 +99,7 @@ def ladder_json(result: LadderResult, paths: Sequence[Path]) -> dict[str, Any]:
         "reversals": answers.reversal_lines(result),
         "limits": answers.limits(result),
         "questions": [one.model_dump(mode="json") for one in answers.answer_questions(result)],
-        "cost": COSTS[result.ladder.cost],
+        "cost": ORDERS[result.ladder.cost],
         "rungs": rungs,
         "written": [str(path) for path in paths],
     }

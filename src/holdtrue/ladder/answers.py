@@ -212,9 +212,9 @@ def _capacity(result: LadderResult) -> Question:
 
 def _gaming(result: LadderResult) -> Question:
     rungs = [rung for rung in _models(result) if _measured(result, rung) is not None]
-    told = "" if rungs else " of models of different size (ablations are none)"
     if len({_size(rung) for rung in rungs}) < 2:
-        text = f"Open: this ladder has no two verdicts{told} to compare."
+        told = " (ablations are none)" if any(map(is_ablation, result.ladder.rungs)) else ""
+        text = f"Open: no two models of known and different size were tested{told}."
         return Question(question=GAMING, answer=text, open=True)
     decided = {rung.name: _decision(result, rung) for rung in rungs}
     met = [rung for rung in rungs if decided[rung.name] is Decision.MET]
@@ -287,7 +287,13 @@ def _sleep(result: LadderResult) -> Question:
         "anchoring, or try a sleep cycle",
         Outcome.NEW_FAILURE: "the largest rung fails in a new way: adapt the prompts to it",
     }.get(last, "no rung is confirmed: more sessions, larger rungs or a sleep cycle would tell")
+    if outcomes and last is Outcome.INCONCLUSIVE and _all_fail(result):
+        advice = "no rung holds: add larger rungs, or try a sleep cycle on one of these"
     return Question(question=SLEEP, answer=f"Open: {advice}.", open=True)
+
+
+def _all_fail(result: LadderResult) -> bool:
+    return all(standing is Standing.NOT_MET for standing in result.standings)
 
 
 def _neighbours(result: LadderResult) -> list[tuple[Rung, Rung]]:

@@ -32,7 +32,7 @@ NONE = "none"
 MAX_RUNGS = 200
 LOAD_BITS = (4, 8, 16)
 DEFAULT_MODELS = (
-    "smollm2-135m@layers=24",
+    "smollm2-135m@layers=20",
     "smollm2-135m@bits=3",
     "smollm2-135m@layers=27",
     "smollm2-135m",
