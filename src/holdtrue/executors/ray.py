@@ -103,7 +103,8 @@ class RayExecutor:
             return self._transcripts(rung, config, run, done, memory)
 
         options = options_for(self.options, config, run.log_path)
-        record = await run_capacity(config, run, options, observer, source=source)
+        with run.locked():
+            record = await run_capacity(config, run, options, observer, source=source)
         return RungRecord(record, memory.resident, memory.accelerator)
 
     async def measure(self, rung: Rung, config: RunConfig, log: Path) -> dict[str, float | None]:

@@ -89,7 +89,7 @@ class LocalExecutor:
     ) -> RungRecord:
         options = options_for(self.options, config, run.log_path)
         try:
-            with PeakMeter() as peak:
+            with run.locked(), PeakMeter() as peak:
                 record = await run_capacity(config, run, options, observer)
         finally:
             release()

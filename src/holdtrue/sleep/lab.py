@@ -67,7 +67,8 @@ class LocalLab:
 
     def test(self, config: RunConfig, run: Run, adapter: Path) -> RunRecord:
         options = replace(self.options, adapter=adapter, log_path=run.log_path)
-        return asyncio.run(run_capacity(config, run, options, self.observer))
+        with run.locked():
+            return asyncio.run(run_capacity(config, run, options, self.observer))
 
     def answer(
         self, base: str, adapter: Path, asks: Sequence[Ask], sampling: Sampling
