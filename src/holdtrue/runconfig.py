@@ -100,7 +100,12 @@ def default_label(model: str) -> str:
     if sizes:
         number, unit = sizes[0]
         return f"{number}{unit.upper()}"
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:64] or "model"
+    return as_file_name(name) or "model"
+
+
+def as_file_name(text: str) -> str:
+    """``text`` with everything that may not stand in a file name taken out; perhaps empty."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64]
 
 
 def default_host() -> str:

@@ -45,7 +45,7 @@ def test_a_list_of_models_is_climbed_and_written_down(call: Any, tmp_path: Path)
     assert "steady is the smallest rung that holds" in result.stdout
     assert "gaming: not met after 4 sessions" in result.stderr
     (folder,) = ladders(tmp_path)
-    for name in ("LADDER.md", "LADDER.html", "ladder.csv", "ladder.json"):
+    for name in ("LADDER.md", "report.html", "ladder.csv", "ladder.json"):
         assert (folder / name).is_file()
         assert name == "ladder.json" or name in result.stdout
 

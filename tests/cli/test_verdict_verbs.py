@@ -159,8 +159,20 @@ def test_two_arms_are_compared_with_a_sentence_for_each_side(holdtrue, tmp_path)
 def test_a_comparison_is_written_as_a_document(holdtrue, tmp_path):
     a, b = store(tmp_path / "a", 4), store(tmp_path / "b", 4, first=50, model="other:7b")
     assert holdtrue("compare", a, b, "--out", tmp_path / "out")[0] == 0
-    assert (tmp_path / "out" / "comparison.html").is_file()
+    assert (tmp_path / "out" / "report.html").is_file()
     assert "Not supported" in (tmp_path / "out" / "comparison.md").read_text()
+
+
+def test_a_comparison_is_written_beside_the_runs_unless_only_json_is_wanted(holdtrue, tmp_path):
+    a, b = store(tmp_path / "a", 4), store(tmp_path / "b", 4, first=50)
+    assert holdtrue("compare", a, b, "--json")[0] == 0
+    assert not (tmp_path / "holdtrue-out").exists()
+    assert holdtrue("compare", a, b)[0] == 0
+    folder = tmp_path / "holdtrue-out" / "comparisons" / "b-against-a"
+    assert sorted(path.name for path in folder.iterdir() if path.is_file()) == [
+        "comparison.md",
+        "report.html",
+    ]
 
 
 def test_a_baseline_is_added_listed_shown_and_used(holdtrue, tmp_path):

@@ -298,7 +298,7 @@ def test_the_documents_hold_every_rung(tmp_path: Path) -> None:
     begun = begin(tmp_path, ladder)
     result = run_ladder(begun)
     paths = write_ladder(result, begun)
-    assert [path.name for path in paths] == ["LADDER.md", "LADDER.html", "ladder.csv"]
+    assert [path.name for path in paths] == ["LADDER.md", "report.html", "ladder.csv"]
     text = paths[0].read_text(encoding="utf-8")
     assert "large is the smallest rung that holds" in text
     assert "3 B" in text

@@ -33,7 +33,11 @@ ARM = click.Path(path_type=Path)
     metavar="NAME",
     help="Measure to test; may be repeated. [default: those of the full criteria]",
 )
-@click.option("--out", type=FOLDER, help="Also write comparison.md and comparison.html there.")
+@click.option(
+    "--out",
+    type=FOLDER,
+    help="Folder for comparison.md and report.html. [default: comparisons/B-against-A]",
+)
 @click.option("--persona", metavar="NAME|FILE", help="Whose responses, in foreign transcripts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the comparison as JSON.")
 def command(
@@ -48,7 +52,7 @@ def command(
     """Compare arm B with arm A: runs, or files and folders of transcripts.
 
     Differences are B minus A, over sessions, paired where both have a session of the same seed
-    and phrasings.
+    and phrasings. With --json, documents are written only where --out says.
     """
     from holdtrue.cli.arms import read_arm
     from holdtrue.cli.output import print_json
@@ -60,12 +64,12 @@ def command(
         first.sessions, second.sessions, names=names, tested=measures or TESTED, margin=margin
     )
     written: list[Path] = []
-    if out:
+    if out or not as_json:
         from holdtrue.documents.comparison_report import comparison_document
         from holdtrue.documents.write import write_document
 
         document = comparison_document(comparison, first.sessions, second.sessions)
-        written = write_document(document, out, "comparison")
+        written = write_document(document, out or _folder(names), "comparison")
     if as_json:
         print_json(comparison.as_dict())
     else:
@@ -81,6 +85,15 @@ def _names(a: Path, first: Arm, b: Path, second: Arm) -> tuple[str, str]:
         if names[0] != names[1]:
             return names[0], names[1]
     return str(a), str(b)
+
+
+def _folder(names: tuple[str, str]) -> Path:
+    """Where the documents go: beside the runs of the workspace, a folder for each pair of arms."""
+    from holdtrue.runconfig import as_file_name
+    from holdtrue.workspace import find_workspace
+
+    a, b = (as_file_name(name) or letter for name, letter in zip(names, "AB", strict=True))
+    return find_workspace().root / "comparisons" / f"{b}-against-{a}"
 
 
 def _show(comparison: Comparison) -> None:

@@ -39,7 +39,7 @@ CSV = "ladder.csv"
 
 
 def write_ladder(result: LadderResult, folder: LadderFolder) -> list[Path]:
-    """Write ``LADDER.md``, ``LADDER.html``, figures and ``ladder.csv`` into the ladder's folder.
+    """Write ``LADDER.md``, ``report.html``, figures and ``ladder.csv`` into the ladder's folder.
 
     Raises WorkspaceError when a file cannot be written.
     """

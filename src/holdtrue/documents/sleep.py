@@ -89,7 +89,7 @@ def write_loss(manifest: Manifest, folder: Path) -> list[Path]:
 
 
 def write_cycle(record: CycleRecord, *, status_folder: Path | None = None) -> list[Path]:
-    """Write ``CYCLE.md`` and ``CYCLE.html`` with figures into the cycle's folder, and a line each
+    """Write ``CYCLE.md`` and ``report.html`` with figures into the cycle's folder, and a line each
     into the status file and the work log of ``status_folder``, where one is given."""
     written = write_document(cycle_document(record), record.folder, NAME)
     written.append(write_card(record.dataset, record.folder / "dataset"))

@@ -72,7 +72,7 @@ def _ends_a_line(path: Path) -> bool:
 
 
 def write_document(document: Document, folder: Path, name: str) -> list[Path]:
-    """Write any document as ``NAME.md`` and ``NAME.html`` with its figures beside them.
+    """Write any document as ``NAME.md`` and ``report.html`` with its figures beside them.
 
     For documents of other kinds than a run's: comparisons, ladders, sleep cycles.
     """
@@ -80,7 +80,7 @@ def write_document(document: Document, folder: Path, name: str) -> list[Path]:
     write_figures(document, folder / pictures)
     return [
         write_atomic(folder / f"{name}.md", render_markdown(document, pictures=pictures)),
-        write_atomic(folder / f"{name}.html", render_page(document)),
+        write_atomic(folder / PAGE, render_page(document)),
     ]
 
 
