@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from holdtrue.cli.options import FOLDER, engine_options, make_engine_options, persona_options
+from holdtrue.cli.options import (
+    FOLDER,
+    engine_options,
+    make_engine_options,
+    persona_options,
+    seed_option,
+)
 
 if TYPE_CHECKING:
     from holdtrue.engines.base import Engine
@@ -28,14 +34,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="How many, one after the other.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Root of all randomness.",
-)
+@seed_option("Root of all randomness.")
 @click.option("--dry-run", is_flag=True, help="Change nothing of production.")
 @click.option("--out", type=FOLDER, help="Where a dry run's transcripts go.")
 @click.option("--quiet", is_flag=True, help="Do not show the conversation.")

@@ -16,6 +16,7 @@ from holdtrue.cli.options import (
     engine_options,
     make_engine_options,
     persona_options,
+    seed_option,
 )
 from holdtrue.errors import HoldtrueError
 
@@ -63,14 +64,7 @@ PHASE = "questioning"
     show_default=True,
     help="What the evidence may assume.",
 )
-@click.option(
-    "--seed",
-    type=click.IntRange(0, 2**63 - 1),
-    default=0,
-    show_default=True,
-    metavar="N",
-    help="Root of all randomness.",
-)
+@seed_option("Root of all randomness.")
 @click.option(
     "--temperature", type=click.FloatRange(0, 5), metavar="T", help="Instead of the protocol's."
 )
