@@ -13,19 +13,15 @@ from pathlib import Path
 
 import pytest
 
+from command_line import HOLDTRUE
 from holdtrue.cli.main import main
 from holdtrue.runs import read_journal
 from holdtrue.transcript import read_transcript
 
-MAIN = (
-    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-    "from holdtrue.cli.main import main; main()"
-)
-
 
 def start(cwd: Path, command: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", MAIN, *shlex.split(command)],
+        [*HOLDTRUE, *shlex.split(command)],
         cwd=cwd,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,

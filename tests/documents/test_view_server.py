@@ -8,7 +8,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
@@ -18,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 import record_factory as make
+from command_line import HOLDTRUE
 from holdtrue.documents.server import Site, make_server
 from holdtrue.errors import WorkspaceError
 from holdtrue.runs import CONFIG
@@ -147,14 +147,16 @@ def test_a_taken_port_is_explained(server: ThreadingHTTPServer, out: Path) -> No
 
 
 def test_it_stops_with_ctrl_c_and_exit_code_0(out: Path) -> None:
-    command = [sys.executable, "-u", "-c", "from holdtrue.cli.main import main; main()"]
-    arguments = ["view", "--out", str(out), "--no-browser"]
-    process = subprocess.Popen([*command, *arguments], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    line = process.stdout.readline()
-    assert re.fullmatch(r"Serving http://127\.0\.0\.1:\d+/ \(Ctrl-C stops it\)\n", line)
-    os.kill(process.pid, signal.SIGINT)
-    rest, _ = process.communicate(timeout=30)
+    command = [*HOLDTRUE, "view", "--out", str(out), "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert re.fullmatch(r"Serving http://127\.0\.0\.1:\d+/ \(Ctrl-C stops it\)\n", line)
+            os.kill(process.pid, signal.SIGINT)
+            rest, _ = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert (process.returncode, rest.strip()) == (0, "Stopped.")
 
 
