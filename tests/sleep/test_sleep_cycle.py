@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sleepkit import sessions
@@ -17,7 +18,7 @@ from holdtrue.criteria import load_criteria
 from holdtrue.documents.sleep import write_cycle
 from holdtrue.engines.base import EngineOptions
 from holdtrue.engines.scripted import ScriptedEngine
-from holdtrue.errors import WorkspaceError
+from holdtrue.errors import EngineError, GenerationError, WorkspaceError
 from holdtrue.persona import load_persona
 from holdtrue.protocol import Sampling, load_protocol, render_text
 from holdtrue.runconfig import RunConfig
@@ -29,6 +30,7 @@ from holdtrue.sleep.dataset import Dataset
 from holdtrue.sleep.lab import answer_all
 from holdtrue.sleep.manifest import BaseRef, Manifest
 from holdtrue.sleep.probes import Ask, Count, ProbeCounts, raised
+from holdtrue.sleep.sham import sham_of
 from holdtrue.sleep.train import TrainSettings
 
 
@@ -233,6 +235,47 @@ def test_an_interrupted_cycle_goes_on_without_doing_anything_twice(
     assert lab.trained == ["curated", "sham"]
     assert lab.tested == ["base", "adapter", "sham", "base-unanchored", "adapter-unanchored"]
     assert record.outcome.tag
+
+
+def test_an_arm_of_which_no_session_came_to_its_end_is_an_error_that_says_so(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = ScriptedLab(GOOD, monkeypatch)
+    real = ScriptedEngine.generate
+
+    async def failing(self: ScriptedEngine, *given: Any, **more: Any) -> Any:
+        raise GenerationError("the adapter speaks only zeros")
+
+    def spoiling(config: RunConfig, run: Run, adapter: Path) -> RunRecord:
+        spoilt = config.label == "adapter"
+        monkeypatch.setattr(ScriptedEngine, "generate", failing if spoilt else real)
+        return ScriptedLab.test(lab, config, run, adapter)
+
+    monkeypatch.setattr(lab, "test", spoiling)
+    with pytest.raises(EngineError, match=r"arm adapter: (all )?\d+ sessions.*only zeros"):
+        go(tmp_path, dataset, lab, sessions=4)
+
+
+def test_a_sham_of_preferences_prefers_nothing(dataset: Dataset) -> None:
+    assert len(dataset.pairs) >= 2
+    turned = sham_of(dataset, "shuffled", 3)
+    same = {(p.chosen, p.rejected) for p in dataset.pairs}
+    kept = [(p.chosen, p.rejected) in same for p in turned.pairs]
+    assert sum(kept) * 2 == len(kept) == len(dataset.pairs) - len(dataset.pairs) % 2
+    assert {(p.chosen, p.rejected) for p in turned.pairs} <= same | {(b, a) for a, b in same}
+    neutral = sham_of(dataset, "neutral", 3)
+    assert [p.prompt for p in neutral.pairs] == [p.prompt for p in dataset.pairs]
+    said = {m.content for p in dataset.pairs for m in (*p.chosen, *p.rejected)}
+    assert said.isdisjoint(m.content for p in neutral.pairs for m in (*p.chosen, *p.rejected))
+
+
+def test_adapter_and_sham_are_trained_alike(
+    dataset: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = ScriptedLab(GOOD, monkeypatch)
+    training = TrainSettings(objective="dpo")
+    record = go(tmp_path, dataset, lab, sessions=4, training=training)
+    assert {one.settings["objective"] for one in record.manifests.values()} == {"dpo"}
 
 
 def test_another_cycle_in_the_folder_is_refused_by_what_differs(

@@ -1,24 +1,21 @@
-"""Documents of the sleep cycle: the data card, the loss curve, and the cycle's full document.
+"""The document of a sleep cycle, and its lines in the status file and the work log.
 
 Presentation only: what was found and what may be said stand in ``holdtrue.sleep``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping
 from pathlib import Path
 
 from holdtrue.comparison import Comparison
-from holdtrue.documents import words
+from holdtrue.documents import transcript_data, words
 from holdtrue.documents.blocks import (
     Block,
     Bullets,
     Code,
     Document,
-    Drawing,
     Facts,
-    Figure,
     Inline,
     Link,
     Notice,
@@ -30,23 +27,21 @@ from holdtrue.documents.blocks import (
     Table,
     Tag,
     Tone,
+    Transcripts,
 )
-from holdtrue.documents.canvas import Line, canvas, end_labels, finish, style
-from holdtrue.documents.comparison_report import difference, differs
+from holdtrue.documents.comparison_report import difference, difference_figure, differs
 from holdtrue.documents.escape import markdown, one_line
 from holdtrue.documents.markdown import render_markdown
-from holdtrue.documents.svg import standalone
-from holdtrue.documents.write import STATUS, write_document
+from holdtrue.documents.page import render_page
+from holdtrue.documents.sleep_data import data_blocks, loss_figure, sources_table, write_card
+from holdtrue.documents.write import PAGE, STATUS, write_figures
 from holdtrue.files import append_atomic, write_atomic
-from holdtrue.sleep.curate import REASONS
 from holdtrue.sleep.cycle import ADAPTERS, CycleRecord
-from holdtrue.sleep.dataset import Dataset
-from holdtrue.sleep.manifest import Manifest
 from holdtrue.sleep.outcome import SPOILT
 from holdtrue.sleep.sham import MEANINGS
 
-NAME = "CYCLE"
-CARD = "CARD.md"
+NAME = "CYCLE.md"
+FIGURES = "figures"
 MEASURES = ("gaming_rate", "generic_ai_rate", "self_identification_rate", "d9", "quality",
             "identity_coherence", "calibrated_identity")  # fmt: skip
 TONES: Mapping[str, Tone] = {
@@ -57,49 +52,33 @@ TONES: Mapping[str, Tone] = {
 }
 
 
-def write_card(dataset: Dataset, folder: Path) -> Path:
-    """Write the data card as Markdown beside the data. Raises WorkspaceError."""
-    return write_atomic(folder / CARD, render_markdown(card_document(dataset), pictures=""))
-
-
-def card_document(dataset: Dataset) -> Document:
-    """The data card: where every example is from, what was dropped and why."""
-    card = dataset.card
-    return Document(
-        kind="Data card",
-        title=f"Sleep dataset of {card.persona}",
-        subtitle=f"{card.train} examples to learn, {card.held_out} held out",
-        answer=f"{card.train + card.held_out} of {card.responses} replies were kept.",
-        outcome=Tag(card.kind, "open"),
-        sureness="Chosen by this scorer's findings and ratings, which are not people's.",
-        sections=(
-            Section("Data", "data", _data_blocks(dataset)),
-            Section("Sources", "sources", (_sources(dataset),)),
-        ),
-    )
-
-
-def write_loss(manifest: Manifest, folder: Path) -> list[Path]:
-    """Write the loss curve as ``loss.svg`` and ``loss.png``."""
-    drawing = loss_figure({"adapter": manifest}).drawing
-    return [
-        write_atomic(folder / "loss.svg", standalone(drawing.svg)),
-        write_atomic(folder / "loss.png", drawing.png),
-    ]
-
-
 def write_cycle(record: CycleRecord, *, status_folder: Path | None = None) -> list[Path]:
     """Write ``CYCLE.md`` and ``report.html`` with figures into the cycle's folder, and a line each
-    into the status file and the work log of ``status_folder``, where one is given."""
-    written = write_document(cycle_document(record), record.folder, NAME)
-    written.append(write_card(record.dataset, record.folder / "dataset"))
+    into the status file and the work log of ``status_folder``, where one is given.
+
+    A cycle stands there once, however often its documents are written. Raises WorkspaceError.
+    """
+    folder, document = record.folder, cycle_document(record)
+    write_figures(document, folder / FIGURES)
+    written = [
+        write_atomic(folder / NAME, render_markdown(document, pictures=FIGURES)),
+        write_atomic(folder / PAGE, render_page(document)),
+        write_card(record.dataset, folder / "dataset"),
+    ]
     if status_folder is not None:
         status = status_folder / STATUS
         worklog = status_folder / f"{record.config.host.lower()}_worklog.txt"
-        append_atomic(status, _status_entry(record, status_folder))
-        append_atomic(worklog, _worklog_line(record))
+        _append_once(status, _status_entry(record, status_folder))
+        _append_once(worklog, _worklog_line(record))
         written += [status, worklog]
     return written
+
+
+def _append_once(path: Path, text: str) -> None:
+    """Append ``text`` on a line of its own, unless it stands in the file."""
+    before = path.read_text("utf-8", errors="replace") if path.is_file() else ""
+    if text.strip("\n") not in before:
+        append_atomic(path, text if not before or before.endswith("\n") else f"\n{text}")
 
 
 def cycle_document(record: CycleRecord) -> Document:
@@ -126,7 +105,8 @@ def cycle_document(record: CycleRecord) -> Document:
             _arms(record),
             _learning(record),
             _damage(record),
-            Section("Data", "data", (*_data_blocks(record.dataset), _sources(record.dataset))),
+            Section("Data", "data", (*data_blocks(record.dataset), sources_table(record.dataset))),
+            _transcripts(record),
             _method(record),
         ),
     )
@@ -152,13 +132,28 @@ def _arms(record: CycleRecord) -> Section:
     headers = ("Arm", *(words.name_of(measure) for measure in MEASURES))
     table = Table(headers, tuple(rows), "Means over sessions.", frozenset(range(1, len(headers))))
     blocks: list[Block] = [table]
+    if figure := difference_figure(record.comparisons["anchored"]):
+        blocks.append(figure)
     blocks += [_differences(one) for one in record.comparisons.values()]
-    links: list[Inline] = [
-        (f"{name}: ", Link("transcripts", f"arms/{name}-session-transcripts"))
-        for name in record.arms
-    ]
-    blocks.append(Bullets(tuple(links)))
     return Section("Arms", "arms", tuple(blocks), lead="The same sessions, differing in one thing.")
+
+
+def _transcripts(record: CycleRecord) -> Section:
+    arms = {name: arm.sessions for name, arm in record.arms.items()}
+    tables = tuple(
+        transcript_data.session_table(sessions, caption=f"Sessions of {name}.")
+        for name, sessions in arms.items()
+    )
+    links: list[Inline] = [
+        (f"{name}: ", Link("files", f"arms/{record.arms[name].run.transcripts_folder.name}"))
+        for name in arms
+    ]
+    return Section(
+        "Transcripts",
+        "transcripts",
+        (Transcripts(transcript_data.transcript_data(arms), tables), Bullets(tuple(links))),
+        lead="Every reply of every arm. Side by side shows the same seed and prompts under two.",
+    )
 
 
 def _differences(comparison: Comparison) -> Table:
@@ -206,45 +201,6 @@ def _learning(record: CycleRecord) -> Section:
     return Section("Learning", "learning", tuple(blocks))
 
 
-def loss_figure(manifests: Mapping[str, Manifest]) -> Figure:
-    """Training loss per step and held-out loss, of each adapter."""
-    lines = []
-    for name, one in manifests.items():
-        steps = [float(step) for step in range(1, len(one.losses) + 1)]
-        lines.append(Line(f"{name}, learnt", steps, one.losses))
-        held = sorted(one.held_out.items())
-        if held:
-            lines.append(
-                Line(f"{name}, held out", [float(s) for s, _ in held], [v for _, v in held])
-            )
-    rows = tuple(
-        (line.name, f"{line.y[0]:.3f}", f"{line.y[-1]:.3f}") for line in lines if len(line.y)
-    )
-    table = Table(("Loss", "First", "Last"), rows, "First and last losses.", frozenset({1, 2}))
-    alt = "Line chart of losses over training steps: " + "; ".join(
-        f"{row[0]} from {row[1]} to {row[2]}" for row in rows
-    )
-    draw = partial(_draw_loss, lines, alt)
-    return Figure("loss", draw, "Loss per token in nats, over steps.", alt, table)
-
-
-def _draw_loss(lines: Sequence[Line], alt: str) -> Drawing:
-    figure, axes = canvas(1, 1, height=2.8)
-    axis, ends = axes[0], []
-    for position, line in enumerate(lines):
-        look = style(position)
-        few = len(line.y) <= 12
-        axis.plot(line.x, line.y, linewidth=1.4, markersize=4, color=look["color"],
-                  linestyle=look["linestyle"], marker=look["marker"] if few else None)  # fmt: skip
-        if line.y and line.y[-1] is not None:
-            ends.append((line.name, line.y[-1], look["color"]))
-    axis.set_xlabel("step")
-    axis.set_ylabel("loss per token (nats)")
-    if ends:
-        end_labels(axis, ends)
-    return finish(figure, "loss", alt)
-
-
 def _damage(record: CycleRecord) -> Section:
     base = record.perplexity["base"]
     rows: list[tuple[Inline, ...]] = []
@@ -273,37 +229,6 @@ def _damage(record: CycleRecord) -> Section:
     return Section(
         "What was lost", "lost", (Table(headers, tuple(rows), caption, frozenset(range(1, 10))),)
     )
-
-
-def _data_blocks(dataset: Dataset) -> tuple[Block, ...]:
-    card = dataset.card
-    rows = tuple((reason, REASONS[reason], str(n)) for reason, n in card.dropped.items())
-    facts: list[tuple[str, Inline]] = [
-        ("Persona", f"{card.persona} ({card.persona_hash})"),
-        ("Sessions", f"{card.sessions}, of which {card.good_sessions} are good"),
-        ("Replies", f"{card.responses}, of which {card.train + card.held_out} are kept"),
-        ("To learn", f"{card.train}, of which {card.anchored} with anchoring"),
-        ("Held out", f"{card.held_out}, to {len(card.held_out_questions)} questions"),
-        ("Preference pairs", str(card.pairs)),
-        ("Tokenizer", card.tokenizer or "any"),
-        ("Scorer", Code(card.scorer)),
-        ("Seed", str(card.seed)),
-        ("Hash of the data", Code(dataset.sha256)),
-    ]
-    if card.sham:
-        facts.append(("Sham", MEANINGS[card.sham]))
-    facts += [(name.replace("_", " "), f"{value:g}") for name, value in card.settings.items()]
-    table = Table(("Reason", "The reply", "Dropped"), rows, "What was dropped.", frozenset({2}))
-    return (Facts(tuple(facts)), table) if rows else (Facts(tuple(facts)),)
-
-
-def _sources(dataset: Dataset) -> Table:
-    rows = tuple(
-        (Code(one.file), Code(one.sha256), str(one.sessions), str(one.responses), str(one.kept))
-        for one in dataset.card.sources
-    )
-    headers = ("File", "sha256", "Sessions", "Replies", "Kept")
-    return Table(headers, rows, "Every file that was read.", frozenset({2, 3, 4}))
 
 
 def _method(record: CycleRecord) -> Section:
@@ -340,9 +265,10 @@ def _method(record: CycleRecord) -> Section:
 def _status_entry(record: CycleRecord, folder: Path) -> str:
     config = record.config
     try:
-        document = str((record.folder / f"{NAME}.md").relative_to(folder))
+        place = (record.folder / NAME).resolve().relative_to(folder.resolve())
+        document = place.as_posix()
     except ValueError:
-        document = f"{NAME}.md"
+        document = NAME
     stamp = config.created[:16].replace("T", " ")
     return (
         f"\n## {stamp} sleep {config.name} on {markdown(config.host)}\n\n"

@@ -45,6 +45,8 @@ from holdtrue.messages import Message
 from holdtrue.protocol import Sampling
 
 PATIENCE_SECONDS = 5.0
+ADAPTER_BASE = "holdtrue.base_sha256"
+"""Where an adapter made by `holdtrue sleep merge` names the sha256 of its base."""
 
 
 @dataclass(slots=True)
@@ -245,6 +247,8 @@ class LlamaCppEngine(Engine):
         header = read_header(path)
         _check_speaks(header)
         options = self.options
+        if options.adapter is not None:
+            _check_adapter(options.adapter, header)
         with contextlib.ExitStack() as stack:
             if options.log_path is not None:
                 stack.enter_context(native_log(options.log_path))
@@ -332,6 +336,18 @@ def _check_fits(model: str, header: GgufHeader, options: EngineOptions, layout: 
             f"{guess.available_bytes / 1e9:.1f} GB are free",
             where=str(header.path),
             remedy="What would fit: " + "; ".join(guess.advice or ("a smaller model",)) + ".",
+        )
+
+
+def _check_adapter(path: Path, base: GgufHeader) -> None:
+    """Raises EngineError for an adapter that names another base; one that names none is taken."""
+    wanted = read_header(path).metadata.get(ADAPTER_BASE)
+    if isinstance(wanted, str) and wanted != (found := _hash_of(base)):
+        raise EngineError(
+            f"this adapter was trained for another base model ({wanted[:12]}…, and this one is "
+            f"{found[:12]}…)",
+            where=str(path),
+            remedy="Use the base model that it was made for.",
         )
 
 

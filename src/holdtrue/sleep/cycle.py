@@ -114,7 +114,7 @@ def run_cycle(
     Raises ConfigError or WorkspaceError when the folder holds another cycle, EngineError when a
     model cannot be trained or opened.
     """
-    _begin(config, dataset, folder)
+    config = _begin(config, dataset, folder)
     places = {"base": folder / "base", "adapter": folder, "sham": folder / "sham"}
     manifests = _train(config, dataset, places, lab, say)
     shown, repeated = held_out_protocol(config.protocol, config.persona, dataset)
@@ -164,12 +164,13 @@ def read_cycle(folder: Path) -> CycleConfig:
     return validate(body, CycleConfig, source=str(path))
 
 
-def _begin(config: CycleConfig, dataset: Dataset, folder: Path) -> None:
-    """Store the configuration, or make sure that it is the stored one."""
+def _begin(config: CycleConfig, dataset: Dataset, folder: Path) -> CycleConfig:
+    """Store the configuration, or make sure that it is the stored one, which is then returned."""
     path = folder / CONFIG
     body = config.model_dump(mode="json", by_alias=True)
     if path.exists():
-        stored = read_cycle(folder).model_dump(mode="json", by_alias=True)
+        begun = read_cycle(folder)
+        stored = begun.model_dump(mode="json", by_alias=True)
         differing = [key for key in body if key not in FREE and stored.get(key) != body[key]]
         if differing:
             raise WorkspaceError(
@@ -177,13 +178,14 @@ def _begin(config: CycleConfig, dataset: Dataset, folder: Path) -> None:
                 where=str(folder),
                 remedy="Give it the same settings to go on, or another number.",
             )
-        return
+        return begun
     if folder.exists() and any(folder.iterdir()):
         raise WorkspaceError(
             "is not empty and holds no cycle", where=str(folder), remedy="Choose another number."
         )
     write_dataset(dataset, folder / "dataset")
     write_atomic(path, json.dumps(body, ensure_ascii=False, indent=1) + "\n")
+    return config
 
 
 def _train(
@@ -193,14 +195,13 @@ def _train(
     sham = sham_of(dataset, config.sham, config.seed)
     for name, data in (("adapter", dataset), ("sham", sham)):
         if not (places[name] / "manifest.json").exists():
-            say(f"training the {name} on {data.card.train} examples")
+            what, number = "examples", data.card.train
+            if config.training.objective == "dpo":
+                what, number = "preference pairs", data.card.pairs
+            say(f"training the {name} on {number} {what}")
             if name == "sham":
                 write_dataset(data, places[name] / "dataset")
-            settings = config.training
-            if name == "sham" and settings.objective == "dpo":
-                # A sham has no preferences; it gets as much plain training.
-                settings = settings.model_copy(update={"objective": "sft"})
-            lab.train(data, config.base, places[name], settings)
+            lab.train(data, config.base, places[name], config.training)
     if not (places["base"] / "manifest.json").exists():
         zero_adapter(places["adapter"], places["base"])
     return {name: read_manifest(places[name]) for name in ADAPTERS}

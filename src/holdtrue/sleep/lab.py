@@ -6,7 +6,6 @@ A cycle is handed one, so that its logic can be rehearsed on scripted models.
 from __future__ import annotations
 
 import asyncio
-import gc
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Protocol
 
 from holdtrue.capacity import Observer, RunRecord, run_capacity
 from holdtrue.engines.base import EngineOptions
+from holdtrue.engines.memory import release
 from holdtrue.engines.registry import open_engine
 from holdtrue.errors import GenerationError
 from holdtrue.protocol import Sampling
@@ -62,7 +62,7 @@ class LocalLab:
         manifest = train(
             dataset, base, folder, settings, options=self.options, on_step=self.on_step
         ).manifest
-        gc.collect()
+        release()
         return manifest
 
     def test(self, config: RunConfig, run: Run, adapter: Path) -> RunRecord:

@@ -44,7 +44,7 @@ def load_base(name: str, options: EngineOptions | None = None) -> Base:
     where a library is missing or the weights cannot be loaded.
     """
     resolved = trainable(name)
-    _check_libraries()
+    check_libraries()
     import torch
 
     from holdtrue.engines.hf_loading import load_model
@@ -91,7 +91,8 @@ def trainable(name: str) -> str:
     )
 
 
-def _check_libraries() -> None:
+def check_libraries() -> None:
+    """Raises EngineError naming the libraries of training that are missing."""
     missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         raise EngineError(
