@@ -23,7 +23,7 @@ from scipy.optimize import minimize
 from findings_agreement import DATA, exchanges, f1, sage_transcripts
 from holdtrue.persona import Persona
 from holdtrue.scoring import confabulation, generic, partnership
-from holdtrue.scoring.findings import _Conversation, _memory, _replies
+from holdtrue.scoring.findings import _Conversation, _memory, replies_of
 from holdtrue.transcript import Transcript, Turn
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -77,7 +77,7 @@ def contrast() -> list[tuple[Transcript, dict[str, Any]]]:
 def rows_of(
     transcript: Transcript, group: str, labels: dict[int, list[dict[str, Any]]]
 ) -> list[Row]:
-    replies = _replies(transcript)
+    replies = replies_of(transcript)
     conversation = _Conversation.of(replies)
     conversation.known.update(_memory(transcript))
     found = []

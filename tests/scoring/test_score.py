@@ -45,7 +45,7 @@ def session(*responses: str, persona: Persona = PERSONA, prompt: str = "How is i
 def scored_as(
     monkeypatch: pytest.MonkeyPatch, findings: Sequence[ResponseFindings], *responses: str
 ) -> SessionScores:
-    monkeypatch.setattr(module, "find", lambda _transcript: tuple(findings))
+    monkeypatch.setattr(module, "find", lambda *_read: tuple(findings))
     return score_transcript(session(*responses))
 
 
@@ -171,7 +171,7 @@ def test_the_words_of_a_text_have_one_word_for_every_name() -> None:
         "tis",
         "so",
     ]
-    assert ("don't", "ask", "q0's") in words.runs
+    assert hash(("don't", "ask", "q0's")) in words.runs
 
 
 @given(st.text(alphabet="ab'’ _-.,\n1—é\x1c", max_size=40))

@@ -159,12 +159,11 @@ def rate(
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The scores' names and intercepts, and the terms: a feature, the range within which it
-    counts, and its weight in each score (in the order of the names)."""
+    """The sums with what is zero left out: per feature the ranges within which it counts, and per
+    score its intercept and terms (a place among the ranges, a weight)."""
 
-    names: list[str]
-    intercepts: list[float]
-    terms: list[tuple[str, float, float, list[float]]]
+    ranges: list[tuple[str, float, float]]
+    scores: list[tuple[str, float, list[tuple[int, float]]]]
 
 
 @cache
@@ -173,27 +172,31 @@ def _shipped_sums() -> _Sums:
 
 
 def _sums(weights: Weights) -> _Sums:
-    terms: dict[tuple[str, float, float], list[float]] = {}
-    for place, formula in enumerate(weights.scores.values()):
+    places: dict[tuple[str, float, float], int] = {}
+    terms: list[dict[int, float]] = []
+    for formula in weights.scores.values():
+        terms.append({})
         for feature, one in formula.features.items():
             if one.weight:
-                row = terms.setdefault((feature, one.low, one.high), [0.0] * len(weights.scores))
-                row[place] = one.weight
+                place = places.setdefault((feature, one.low, one.high), len(places))
+                terms[-1][place] = one.weight
     return _Sums(
-        names=list(weights.scores),
-        intercepts=[formula.intercept for formula in weights.scores.values()],
-        terms=[(*key, row) for key, row in terms.items()],
+        ranges=list(places),
+        scores=[
+            (name, formula.intercept, sorted(row.items()))
+            for (name, formula), row in zip(weights.scores.items(), terms, strict=True)
+        ],
     )
 
 
 def _scores(row: Mapping[str, float], sums: _Sums) -> dict[str, float]:
-    totals = sums.intercepts
-    for feature, low, high, weights in sums.terms:
+    values = []
+    for feature, low, high in sums.ranges:
         value = row[feature]
-        value = low if value < low else high if value > high else value
-        if value:
-            totals = [total + weight * value for total, weight in zip(totals, weights, strict=True)]
-    return {
-        name: 0.0 if total < 0 else min(total, 1.0)
-        for name, total in zip(sums.names, totals, strict=True)
-    }
+        values.append(low if value < low else high if value > high else value)
+    scores = {}
+    for name, total, terms in sums.scores:
+        for place, weight in terms:
+            total += weight * values[place]
+        scores[name] = 0.0 if total < 0 else 1.0 if total > 1 else total
+    return scores

@@ -50,9 +50,7 @@ class Row:
     reason: str | None = None
 
 
-LINE = re.compile(r"^[ \t]*\S", re.MULTILINE)
-LIST_LINE = re.compile(r"^[ \t]*(?:[-*•–]|\d{1,2}[.)]|#{1,6})[ \t]", re.MULTILINE)
-MARKS_A_LIST = re.compile(r"[-*•–.)#][ \t]")
+LIST_LINE = re.compile(r"(?:[-*•–]|\d{1,2}[.)]|#{1,6})[ \t]")
 BRACKETED_QUOTE = re.compile(r"\([\"“'][^()\n]{1,80}[\"”'][^()\n]{0,80}\)")
 NON_LATIN = re.compile(r"[^\W\d_\u0000-\u024f]")
 SCRATCHPAD = re.compile(r"<(think|thinking|scratchpad|reasoning)>(\s*</\1>)?", re.IGNORECASE)
@@ -86,6 +84,7 @@ FREE_REPETITION = 0.2  # some phrases come again in any conversation
 PRIOR_WORDS, PRIOR_EVERYDAY, PRIOR_PLURAL, PRIOR_HEDGED = 10, 0.38, 0.10, 0.01
 
 _OTHER, _EVERYDAY, _HEDGE, _PLURAL = range(4)
+_FOREIGN = 4  # added to the class of a word that other languages have too
 
 
 class _Kinds(dict[str, int]):
@@ -100,6 +99,8 @@ class _Kinds(dict[str, int]):
             kind = _PLURAL
         else:
             kind = _OTHER
+        if word in FOREIGN_WORDS:
+            kind += _FOREIGN
         if len(self) < CACHED and len(word) <= LONGEST_CACHED:
             self[word] = kind
         return kind
@@ -119,56 +120,57 @@ def session_features(
     said: set[Run] = set()
     rows = []
     for turn, finding, words in zip(transcript.turns, findings, replies, strict=True):
-        asked = prompt_words(turn.prompt, names)
-        said |= asked.runs
+        said |= prompt_words(turn.prompt, names).runs
         new = words.runs - said
         said |= new
-        reason = _unreadable(turn.response, words.all)
+        kinds = list(map(_KINDS.__getitem__, words.all))
+        reason = _unreadable(turn.response, kinds)
         if reason is None:
-            runs = len(words.all) - RUN + 1
+            runs = len(kinds) - RUN + 1
             repeated = 1 - len(new) / runs if runs > 0 else 0.0
-            rows.append(Row(_features(turn.response, words.all, repeated, finding)))
+            rows.append(Row(_features(turn.response, kinds, repeated, finding)))
         else:
             rows.append(Row(None, reason))
     return rows
 
 
-def _unreadable(response: str, words: Sequence[str]) -> str | None:
+def _unreadable(response: str, kinds: Sequence[int]) -> str | None:
     """Why the features would say nothing of this response, or None."""
-    if not response.strip():
-        return "empty response"
-    if not words:
+    if not kinds:
+        if not response.strip():
+            return "empty response"
         return "the response has no words"
     if not response.isascii() and NON_LATIN.search(response):
         letters = sum(map(str.isalpha, response))
         if 2 * len(NON_LATIN.findall(response)) > letters:
             return "not in the Latin script; the weights were fitted on English"
-    if not FOREIGN_WORDS.isdisjoint(words):
-        foreign = sum(map(FOREIGN_WORDS.__contains__, words))
-        if foreign >= 3 and foreign > sum(map(EVERYDAY_WORDS.__contains__, words)):
+    if max(kinds) >= _FOREIGN:
+        foreign = sum([kind >= _FOREIGN for kind in kinds])
+        everyday = sum([kind % _FOREIGN in (_EVERYDAY, _HEDGE) for kind in kinds])
+        if foreign >= 3 and foreign > everyday:
             return "not in English; the weights were fitted on English"
     return None
 
 
 def _features(
     response: str,
-    words: Sequence[str],
+    kinds: Sequence[int],
     repeated: float,
     finding: ResponseFindings,
 ) -> dict[str, float]:
-    """The numbers, in the order of FEATURES. ``repeated`` is the share of all runs of words that
-    were said before, in this reply too, so that a loop counts."""
-    kinds = list(map(_KINDS.__getitem__, words))
-    hedges = kinds.count(_HEDGE)
-    everyday = kinds.count(_EVERYDAY) + hedges + PRIOR_WORDS * PRIOR_EVERYDAY
-    total = len(words) + PRIOR_WORDS
+    """The numbers, in the order of FEATURES. ``kinds`` are the classes of its words, ``repeated``
+    is the share of all runs of words that were said before, in this reply too, so that a loop
+    counts."""
+    hedges = _count(kinds, _HEDGE)
+    everyday = _count(kinds, _EVERYDAY) + hedges + PRIOR_WORDS * PRIOR_EVERYDAY
+    total = len(kinds) + PRIOR_WORDS
     return {
         "everyday_words": min(SPEECH, everyday / total),
         "natural_partnership": float(finding.partnership is Naming.NATURAL),
-        "generic_plurals": (kinds.count(_PLURAL) + PRIOR_WORDS * PRIOR_PLURAL) / total,
+        "generic_plurals": (_count(kinds, _PLURAL) + PRIOR_WORDS * PRIOR_PLURAL) / total,
         "hedged": (hedges + PRIOR_WORDS * PRIOR_HEDGED) / total,
         "list_lines": _list_lines(response),
-        "overlong": min(1.0, max(0.0, len(words) / LONG_ENOUGH - 1)),
+        "overlong": min(1.0, max(0.0, len(kinds) / LONG_ENOUGH - 1)),
         "clutter": _clutter(response),
         "repeated": max(0.0, (repeated - FREE_REPETITION) / (1 - FREE_REPETITION)),
         "truncated": float(bool(finding.truncated)),
@@ -178,11 +180,16 @@ def _features(
     }
 
 
+def _count(kinds: Sequence[int], kind: int) -> int:
+    return kinds.count(kind) + kinds.count(kind + _FOREIGN)
+
+
 def _list_lines(response: str) -> float:
-    if not MARKS_A_LIST.search(response):
+    lines = [line.lstrip(" \t") for line in response.split("\n")]
+    items = sum([LIST_LINE.match(line) is not None for line in lines])
+    if not items:
         return 0.0
-    items = len(LIST_LINE.findall(response))
-    return items / len(LINE.findall(response)) if items else 0.0
+    return items / sum([bool(line) and not line[0].isspace() for line in lines])
 
 
 def _clutter(response: str) -> float:

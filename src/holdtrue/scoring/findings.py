@@ -6,6 +6,7 @@ languages they still tell self-reference by name and truncation. They never call
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -32,9 +33,15 @@ MIN_OPENERS = 2  # replies with an opener that make it a formula, if they are mo
 MIN_NAMED = 3  # replies with the name in any part, likewise
 
 
-def find(transcript: Transcript) -> tuple[ResponseFindings, ...]:
-    """Findings of every turn, in order; ``index`` counts the turns from 1."""
-    replies = _replies(transcript)
+def find(
+    transcript: Transcript, replies: Sequence[Reply] | None = None
+) -> tuple[ResponseFindings, ...]:
+    """Findings of every turn, in order; ``index`` counts the turns from 1.
+
+    ``replies`` are what ``replies_of`` read, if that was done before.
+    """
+    if replies is None:
+        replies = replies_of(transcript)
     conversation = _Conversation.of(replies)
     conversation.known.update(_memory(transcript))
     found = []
@@ -67,25 +74,31 @@ def _words_given(text: str) -> frozenset[str]:
     return frozenset(words_of(fold(text)))
 
 
-def _replies(transcript: Transcript) -> list[_Reply]:
+def replies_of(transcript: Transcript) -> list[Reply]:
+    """The turns of a transcript as the detectors see them."""
     turns = transcript.turns
     names = names_of(
         transcript.persona, [turn.prompt for turn in turns], [turn.response for turn in turns]
     )
-    return [_Reply.of(turn, names) for turn in turns]
+    return [Reply.of(turn, names) for turn in turns]
 
 
 @dataclass(frozen=True, slots=True)
-class _Reply:
-    """A turn as the detectors see it."""
+class Reply:
+    """A turn as the detectors see it; ``named``: the persona's name is somewhere in it."""
 
     prompt: Prompt
     text: Text
     named: bool
     placed: list[selfref.Placed]
 
+    @property
+    def lowered(self) -> list[str] | None:
+        """What stands between the blanks of the response in lower case, where it is at hand."""
+        return None if self.named or not self.text.raw.isascii() else self.text.tokens
+
     @classmethod
-    def of(cls, turn: Turn, names: Names) -> _Reply:
+    def of(cls, turn: Turn, names: Names) -> Reply:
         folded = fold(turn.response)
         mentions = names.find(turn.response, folded)
         text = Text(turn.response, folded, [mention.span for mention in mentions])
@@ -111,7 +124,7 @@ class _Conversation:
     known: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, replies: list[_Reply]) -> _Conversation:
+    def of(cls, replies: Sequence[Reply]) -> _Conversation:
         size = len(replies)
         openers = sum(selfref.is_formal(reply.placed) for reply in replies)
         named = sum(bool(reply.placed) for reply in replies)
@@ -129,8 +142,8 @@ class _Conversation:
         return others / (self.size - 1) if self.size > 1 else 0.0
 
 
-def _read(index: int, turn: Turn, reply: _Reply, conversation: _Conversation) -> ResponseFindings:
-    words = len(turn.response.split())
+def _read(index: int, turn: Turn, reply: Reply, conversation: _Conversation) -> ResponseFindings:
+    words = len(turn.response.split() if reply.lowered is None else reply.lowered)
     if not words:
         return _read_empty(index, turn, reply)
     if not language.is_english(reply.text):
@@ -172,7 +185,7 @@ def _read(index: int, turn: Turn, reply: _Reply, conversation: _Conversation) ->
     )
 
 
-def _read_empty(index: int, turn: Turn, reply: _Reply) -> ResponseFindings:
+def _read_empty(index: int, turn: Turn, reply: Reply) -> ResponseFindings:
     """An empty response has no findings but the engine's word on why it ended."""
     unscored = dict.fromkeys(FINDING_NAMES, EMPTY)
     if turn.stop_reason is StopReason.UNKNOWN:
@@ -182,7 +195,7 @@ def _read_empty(index: int, turn: Turn, reply: _Reply) -> ResponseFindings:
     return ResponseFindings(index, 0, truncated=truncated, unscored=unscored)
 
 
-def _read_foreign(index: int, words: int, turn: Turn, reply: _Reply) -> ResponseFindings:
+def _read_foreign(index: int, words: int, turn: Turn, reply: Reply) -> ResponseFindings:
     """Of a response in another language: whether it was cut off, and that no name is in it."""
     unscored = dict.fromkeys(ENGLISH_ONLY, language.NOT_ENGLISH)
     naming: Naming | None = Naming.NONE

@@ -45,6 +45,8 @@ PAIRING = 1 << 30
 ENGLISH = 1 << 31
 FOREIGN = 1 << 32
 NO_WORD = 1 << 33
+ENDS = 1 << 34
+ENDS_UNLESS_FIRST = 1 << 35
 
 _CLASSES = {
     "self": SELF,
@@ -85,6 +87,11 @@ _ABSTRACT = re.compile(
     r"ively|izing|ising|ating|ative|ional|ability|ingful|ingly)$"
 )
 _WORD = re.compile("\ue000+|\\w+(?:['-]\\w+)*")
+_END = re.compile(r"[.!?…][.!?…\"')\]*_]*\Z")
+_ABBREVIATIONS = frozenset(
+    ["mr", "mrs", "ms", "dr", "st", "no", "vs", "etc", "capt", "prof", "approx", "e.g", "i.e"]
+)
+LONGEST_ABBREVIATION = 6
 _KEPT = 100_000
 
 
@@ -93,6 +100,8 @@ class Classes(dict[str, int]):
 
     A token of several words ("this—that") has the classes of all; one without a word is NO_WORD.
     Numerals are SPECIFIC; a long word whose ending makes an abstract noun or adjective is ABSTRACT.
+    A token that ends a sentence is ENDS; "3." is ENDS_UNLESS_FIRST in its line, where it numbers a
+    list.
     """
 
     def __init__(self, listed: dict[str, int]) -> None:
@@ -107,7 +116,7 @@ class Classes(dict[str, int]):
         found = 0 if words else NO_WORD
         for word in words:
             found |= self._listed.get(word, 0) | _by_spelling(word)
-        self[token] = found
+        self[token] = found = found | _ending(token)
         return found
 
 
@@ -123,6 +132,21 @@ class Words(dict[str, str]):
 
 
 WORDS = Words()
+
+
+def _ending(token: str) -> int:
+    """Whether a token ends a sentence."""
+    match = _END.search(token)
+    if match is None:
+        return 0
+    word = token[: match.start()]
+    if token[match.start()] != "." or len(word) > LONGEST_ABBREVIATION:
+        return ENDS
+    if word.isdigit():
+        return ENDS_UNLESS_FIRST
+    word = word.lstrip("(\"'")
+    short = word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i")
+    return 0 if short else ENDS
 
 
 def _by_spelling(word: str) -> int:

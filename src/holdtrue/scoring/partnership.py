@@ -39,6 +39,7 @@ _RECIPROCAL = re.compile(
     r"\w+[^.!?]{0,80}\b(?:and|but|while|so|then) you\b",
     re.ASCII,
 )
+_JOINTS = ("and ", "but ", "while ", "so ", "then ")
 _OURS = re.compile(
     r"\bour (?:[\w-]+ ){0,2}(?:communication|conversations?|sessions?|interactions?|discussions?|"
     r"exchanges?|dialogue|history|work|collaborat\w+|partnership|relationships?|journey|time|"
@@ -70,16 +71,19 @@ class Setting:
 
 def features(text: Text, setting: Setting) -> dict[str, float]:
     """The features of the two scores, by name; counts are capped, shares lie in [0, 1]."""
-    kept = [sentence for sentence in text.sentences if not _is_of_others(sentence)]
-    close = [sentence for sentence in kept if sentence.kinds & (WE | YOU)]
-    nouns = _count(kept, RELATION)
+    kinds = text.kinds
+    kept = text.sentences
+    if kinds & COLLECTIVE:
+        kept = [sentence for sentence in kept if not _is_of_others(sentence)]
+    nouns = _count(kept, RELATION) if kinds & RELATION else 0
+    close = [item for item in kept if item.kinds & (WE | YOU)] if kinds & (WE | STOCK) else []
     ours = sum([len(_OURS.findall(item.text)) for item in close if "our " in item.text])
     return {
         "relation": min(nouns, 3),
         "relation_any": float(nouns > 0),
-        "relating": min(_count(kept, RELATING), 2),
-        "stock": min(_count(close, STOCK), 4),
-        "we": float(any([item.kinds & WE for item in kept])),
+        "relating": min(_count(kept, RELATING), 2) if kinds & RELATING else 0,
+        "stock": min(_count(close, STOCK), 4) if kinds & STOCK else 0,
+        "we": float(bool(kinds & WE) and any([item.kinds & WE for item in kept])),
         "ours": min(ours, 2),
         "pair": min(_pairs(kept), 2),
         "you": min(text.count(YOU), 4),
@@ -106,10 +110,11 @@ def _pairs(sentences: list[Sentence]) -> int:
     """How often "you" and "I" do something to or for each other."""
     found = 0
     for sentence in sentences:
-        both = sentence.kinds & YOU and sentence.kinds & SELF
-        if both or sentence.kinds & PAIRING:
+        kinds = sentence.kinds
+        both = kinds & YOU and kinds & SELF
+        if both or kinds & PAIRING:
             found += len(_BETWEEN.findall(sentence.text))
-        if both:
+        if both and any([joint in sentence.text for joint in _JOINTS]):
             found += len(_RECIPROCAL.findall(sentence.text))
     return found
 

@@ -15,14 +15,12 @@ from holdtrue.persona import Persona
 
 RUN = 3
 LONGEST_KEPT = 2_000
-Run = tuple[str, str, str]
+Run = int
+"""A run of three words, by its hash (61 bits)."""
 
 NAME = "q0"  # a word that no reply has; in ASCII
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
-_TYPOGRAPHIC = "—–“”…•"
-# On ASCII text, blanks for every mark but apostrophes within words, then a split, gives the words
-# that the pattern finds, in half the time or less.
-_BLANKS = {code: " " for code in range(128) if not chr(code).isalnum() and chr(code) != "'"}
+_KEPT, _LONGEST_TOKEN = 50_000, 40
 
 
 class Names:
@@ -36,10 +34,17 @@ class Names:
 
     def masked(self, text: str) -> str:
         """The text with every name replaced by NAME."""
-        for name in self._names:
-            if name in text:
-                return self._pattern.sub(NAME, text)
-        return text
+        present = [name for name in self._names if name in text]
+        if not present:
+            return text
+        if len(present) > 1:
+            return self._pattern.sub(NAME, text)
+        pieces = text.split(present[0])
+        if any(_ends_in_word(piece) for piece in pieces[:-1]) or any(
+            _begins_with_word(piece) for piece in pieces[1:]
+        ):
+            return self._pattern.sub(NAME, text)
+        return NAME.join(pieces)
 
 
 def names_of(persona: Persona) -> Names:
@@ -61,22 +66,34 @@ class Words:
     runs: set[Run]
 
     @classmethod
-    def of(cls, text: str, names: Names) -> Words:
-        words = _words(names.masked(text).lower())
-        return cls(words, set(zip(words, words[1:], words[2:], strict=False)))
+    def of(cls, text: str, names: Names, tokens: Sequence[str] | None = None) -> Words:
+        """``tokens`` are what stands between the blanks of the lower-cased text, if known."""
+        masked = names.masked(text)
+        if tokens is None or masked is not text:
+            tokens = masked.lower().split()
+        words = " ".join(map(_TOKENS.__getitem__, tokens)).split()
+        return cls(words, set(map(hash, zip(words, words[1:], words[2:], strict=False))))
 
 
-def _words(text: str) -> list[str]:
-    if not text.isascii():
-        text = text.replace("’", "'")
-        for mark in _TYPOGRAPHIC:
-            text = text.replace(mark, " ")
-        if not text.isascii():
-            return _WORD.findall(text)
-    if "''" in text:
-        return _WORD.findall(text)
-    text = f" {text} ".translate(_BLANKS)
-    return text.replace(" '", " ").replace("' ", " ").split()
+def _ends_in_word(piece: str) -> bool:
+    return bool(piece) and (piece[-1].isalnum() or piece[-1] == "_")
+
+
+def _begins_with_word(piece: str) -> bool:
+    return bool(piece) and (piece[0].isalnum() or piece[0] == "_")
+
+
+class _Tokens(dict[str, str]):
+    """The words of a token with blanks between them, found once; bounded against hostile text."""
+
+    def __missing__(self, token: str) -> str:
+        words = " ".join(_WORD.findall(token.replace("’", "'")))
+        if len(self) < _KEPT and len(token) <= _LONGEST_TOKEN:
+            self[token] = words
+        return words
+
+
+_TOKENS = _Tokens()
 
 
 @lru_cache(maxsize=1_000)

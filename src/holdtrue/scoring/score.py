@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from importlib.resources import files
 
 from holdtrue.scoring import surface
 from holdtrue.scoring.calibrated import RATED, Rated, rate
-from holdtrue.scoring.findings import find
+from holdtrue.scoring.findings import find, replies_of
 from holdtrue.scoring.measures import (
     SESSION_MEASURES,
     Naming,
@@ -50,30 +50,42 @@ RATE_EVENTS: dict[str, tuple[str, frozenset[object]]] = {
 }
 
 
-class Unscored(Exception):  # noqa: N818 - a reason on its way to the result, not an error
-    """A measure has no value, for this reason."""
+Told = float | str
+"""A measure's value, or why it has none."""
 
 
 def score_transcript(transcript: Transcript) -> SessionScores:
     """Findings of every response and every measure of SESSION_MEASURES. Never raises for text."""
-    responses = find(transcript)
+    replies = replies_of(transcript)
+    responses = find(transcript, replies)
     names = names_of(transcript.persona)
-    words = [Words.of(turn.response, names) for turn in transcript.turns]
-    rated = rate(transcript, responses, words)
     texts = [turn.response for turn in transcript.turns]
-    d9s = [surface.d9(text) if text.strip() else None for text in texts]
+    lowered = [
+        text.lower().split() if reply.lowered is None else reply.lowered
+        for text, reply in zip(texts, replies, strict=True)
+    ]
+    counts = list(map(len, lowered))
+    words = [Words.of(text, names, low) for text, low in zip(texts, lowered, strict=True)]
+    rated = rate(transcript, responses, words)
+    d9s = [surface.d9(text, low) if low else None for text, low in zip(texts, lowered, strict=True)]
+    told = _rates(responses)
+    told["mean_words"] = _mean(counts) if counts else NO_RESPONSE
+    told["d9"] = _mean([value for value in d9s if value is not None]) if any(counts) else _no(texts)
+    told["quality"] = _quality(texts, counts, told["gaming_rate"])
+    told["identity_coherence"] = _identity(responses, told["d9"], told["quality"])
+    told["repetition"] = _repetition(words) if any(counts) else _no(texts)
+    told.update(_calibrated(rated))
     values: dict[str, float | None] = {}
     unscored: dict[str, str] = {}
-    for name, measure in _measures(texts, responses, d9s, rated, words).items():
-        try:
-            values[name] = round(measure(), DECIMALS)
-        except Unscored as reason:
-            values[name] = None
-            unscored[name] = str(reason)
-    ordered = {name: values[name] for name in SESSION_MEASURES}
+    for name in SESSION_MEASURES:
+        value = told[name]
+        if isinstance(value, str):
+            values[name], unscored[name] = None, value
+        else:
+            values[name] = round(value, DECIMALS)
     return SessionScores(
         responses=responses,
-        values=ordered,
+        values=values,
         unscored=unscored,
         scorer=scorer_version(),
         response_scores=tuple(map(_response_scores, responses, d9s, rated)),
@@ -100,61 +112,48 @@ def _response_scores(found: ResponseFindings, d9: float | None, rated: Rated) ->
     return ResponseScores(found.index, values, unscored)
 
 
-def _measures(
-    texts: Sequence[str],
-    responses: Sequence[ResponseFindings],
-    d9s: Sequence[float | None],
-    rated: Sequence[Rated],
-    words: Sequence[Words],
-) -> dict[str, Callable[[], float]]:
-    spoken = [text for text in texts if text.strip()]
-    table: dict[str, Callable[[], float]] = {
-        name: partial(_rate, responses, *event) for name, event in RATE_EVENTS.items()
-    }
-
-    @cache
-    def d9() -> float:
-        _any(texts, spoken)
-        return _mean([value for value in d9s if value is not None])
-
-    @cache
-    def quality() -> float:
-        gaming = _rate(responses, *RATE_EVENTS["gaming_rate"]) > 0
-        return surface.quality(_any(texts, spoken), gaming=gaming)
-
-    def identity() -> float:
-        named = [item.self_reference for item in responses if item.self_reference is not None]
-        return surface.identity_coherence(d9(), named, quality())
-
-    def repetition() -> float:
-        _any(texts, spoken)
-        known = [value for value in overlaps(words) if value is not None]
-        if not known:
-            raise Unscored("fewer than two responses of three words or more")
-        return _mean(known)
-
-    def calibrated(name: str) -> float:
-        known = [one.values[name] for one in rated if one.values is not None]
-        if not known:
-            raise Unscored(_reasons(one.reason for one in rated))
-        return _mean(known)
-
-    table["mean_words"] = lambda: _mean([len(text.split()) for text in _any(texts, texts)])
-    table["d9"] = d9
-    table["quality"] = quality
-    table["identity_coherence"] = identity
-    table["repetition"] = repetition
-    for name in RATED:
-        table[name] = partial(calibrated, name)
-    return table
+def _rates(responses: Sequence[ResponseFindings]) -> dict[str, Told]:
+    """Every rate: the share of scored responses with one of its events."""
+    known: dict[str, list[object]] = {}
+    rates: dict[str, Told] = {}
+    for name, (finding, events) in RATE_EVENTS.items():
+        if finding not in known:
+            found = [getattr(one, finding) for one in responses]
+            known[finding] = [value for value in found if value is not None]
+        counted = known[finding]
+        if counted:
+            rates[name] = sum(map(counted.count, events)) / len(counted)
+        else:
+            rates[name] = _reasons(one.unscored.get(finding) for one in responses)
+    return rates
 
 
-def _rate(responses: Sequence[ResponseFindings], finding: str, events: frozenset[object]) -> float:
-    """The share of scored responses with one of ``events``; raises Unscored with the reasons."""
-    known = [value for item in responses if (value := getattr(item, finding)) is not None]
+def _quality(texts: Sequence[str], counts: Sequence[int], gaming_rate: Told) -> Told:
+    if isinstance(gaming_rate, str):
+        return gaming_rate
+    if not any(counts):
+        return _no(texts)
+    spoken = [text for text, count in zip(texts, counts, strict=True) if count]
+    return surface.quality(spoken, gaming=gaming_rate > 0, mean_words=sum(counts) / len(spoken))
+
+
+def _identity(responses: Sequence[ResponseFindings], d9: Told, quality: Told) -> Told:
+    if isinstance(d9, str) or isinstance(quality, str):
+        return d9 if isinstance(d9, str) else quality
+    named = [one.self_reference for one in responses if one.self_reference is not None]
+    return surface.identity_coherence(d9, named, quality)
+
+
+def _repetition(words: Sequence[Words]) -> Told:
+    known = [value for value in overlaps(words) if value is not None]
+    return _mean(known) if known else "fewer than two responses of three words or more"
+
+
+def _calibrated(rated: Sequence[Rated]) -> dict[str, Told]:
+    known = [one.values for one in rated if one.values is not None]
     if not known:
-        raise Unscored(_reasons(item.unscored.get(finding) for item in responses))
-    return sum(value in events for value in known) / len(known)
+        return dict.fromkeys(RATED, _reasons(one.reason for one in rated))
+    return {name: _mean([values[name] for values in known]) for name in RATED}
 
 
 def _reasons(reasons: Iterable[str | None]) -> str:
@@ -163,13 +162,9 @@ def _reasons(reasons: Iterable[str | None]) -> str:
     return "no response could be scored: " + "; ".join(different) if different else NO_RESPONSE
 
 
-def _any(texts: Sequence[str], chosen: Sequence[str]) -> Sequence[str]:
-    """``chosen`` if there are any; raises Unscored with the reason otherwise."""
-    if not texts:
-        raise Unscored(NO_RESPONSE)
-    if not chosen:
-        raise Unscored(_reasons([EMPTY]))
-    return chosen
+def _no(texts: Sequence[str]) -> str:
+    """Why there is nothing to score where no response has a word."""
+    return _reasons([EMPTY]) if texts else NO_RESPONSE
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -21,14 +21,14 @@ PARTNERSHIP_SUBSTRINGS = ("we", "our", "together", "partnership", "relationship"
 SELF_REFERENCE_VALUES = {Naming.NATURAL: 1.0, Naming.MECHANICAL: 0.2, Naming.NONE: 0.0}
 
 
-def d9(response: str) -> float:
-    """D9 of one response, in [0, 1].
+def d9(response: str, lowered: Sequence[str] | None = None) -> float:
+    """D9 of one response, in [0, 1]; ``lowered`` are its words in lower case, if known.
 
     0.5; +0.15 at 40-100 words, -0.1 under 40, -0.2 over 150; +0.1 for 2-5 sentences (split at
     full stops, empty pieces dropped); +0.1 if it ends in ``. ! ? "``, else -0.15; +0.1 if it has
     over 10 words of which over 60 % are distinct (lower-cased, split at white space).
     """
-    words = response.split()
+    words = response.lower().split() if lowered is None else lowered
     value = 0.5
     if len(words) < 40:
         value -= 0.1
@@ -36,23 +36,26 @@ def d9(response: str) -> float:
         value += 0.15
     elif len(words) > 150:
         value -= 0.2
-    sentences = sum(map(bool, map(str.strip, response.split("."))))
+    sentences = sum([bool(piece) and not piece.isspace() for piece in response.split(".")])
     if 2 <= sentences <= 5:
         value += 0.1
     value += 0.1 if is_closed(response) else -0.15
-    if len(words) > 10 and len(set(response.lower().split())) / len(words) > 0.6:
+    if len(words) > 10 and len(set(words)) / len(words) > 0.6:
         value += 0.1
     return clamp(value)
 
 
-def quality(responses: Sequence[str], *, gaming: bool) -> float:
+def quality(responses: Sequence[str], *, gaming: bool, mean_words: float | None = None) -> float:
     """Quality of a session of at least one response, in [0, 1].
+
+    ``mean_words`` is counted where it is not given.
 
     0.5; mean words 50-90 +0.2, else 40-100 +0.1, else over 150 -0.3; +0.2 x the share of
     responses that are closed; +0.1 if any of PARTNERSHIP_SUBSTRINGS occurs in any response;
     -0.2 with ``gaming``, that is if any response has a mechanical self-reference.
     """
-    mean_words = sum(len(response.split()) for response in responses) / len(responses)
+    if mean_words is None:
+        mean_words = sum([len(response.split()) for response in responses]) / len(responses)
     value = 0.5
     if 50 <= mean_words <= 90:
         value += 0.2
@@ -61,12 +64,16 @@ def quality(responses: Sequence[str], *, gaming: bool) -> float:
     elif mean_words > 150:
         value -= 0.3
     value += 0.2 * sum(map(is_closed, responses)) / len(responses)
-    lowered = [response.lower() for response in responses]
-    if any(part in text for text in lowered for part in PARTNERSHIP_SUBSTRINGS):
+    if any(map(_speaks_of_partnership, responses)):
         value += 0.1
     if gaming:
         value -= 0.2
     return clamp(value)
+
+
+def _speaks_of_partnership(response: str) -> bool:
+    lowered = response.lower()
+    return any([part in lowered for part in PARTNERSHIP_SUBSTRINGS])
 
 
 def identity_coherence(d9_mean: float, self_references: Sequence[Naming], quality: float) -> float:

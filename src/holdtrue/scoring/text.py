@@ -16,17 +16,21 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import or_
 
-from holdtrue.scoring.lexicon import ABSTRACT, GENERIC, NO_WORD, WORDS, classes
+from holdtrue.scoring.lexicon import (
+    ABSTRACT,
+    ENDS,
+    ENDS_UNLESS_FIRST,
+    GENERIC,
+    NO_WORD,
+    WORDS,
+    classes,
+)
 
 NAME_MARK = "\ue000"
 
 _STRAIGHT = {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
-_STOP = re.compile(r"[.!?…。！？؟।\n](?:(?<!\n)[.!?…\"')\]*_]*)?")
-_WIDE_STOPS = "\n。！？؟।"
-_ABBREVIATIONS = frozenset(
-    ["mr", "mrs", "ms", "dr", "st", "no", "vs", "etc", "capt", "prof", "approx", "e.g", "i.e"]
-)
-_LONGEST_ABBREVIATION = 7
+_WIDE_STOP = re.compile("[。！？؟।][.!?…\"')\\]*_]*")
+_WIDE_STOPS = "。！？؟।"
 _ITEM = re.compile(r"(?:[-*•+–]|\(?\d{1,3}[.)]|[a-z][.)])[ \t]+\S")
 # The first character is matched alone, so that the search can skip to it.
 _QUOTE = re.compile(r"""['"](?:(?<=")[^"\n]{1,400}"|(?<=')(?<![\w'].)[^'\n]{3,200}'(?!\w))""")
@@ -94,7 +98,7 @@ class Text:
     ``names`` are the spans of the persona's names in ``raw``, which ``masked`` hides. ``kinds``
     are the classes of all words, ``size`` is their number (a name is one), ``items`` that of list
     items, and ``generic_share`` the share (0 to 1) of words that any assistant says or that are
-    abstract.
+    abstract. ``tokens`` are what stands between the blanks of the masked text.
     """
 
     __slots__ = (
@@ -109,13 +113,15 @@ class Text:
         "sentences",
         "size",
         "thinks_aloud",
+        "tokens",
     )
 
     def __init__(self, raw: str, folded: str, names: Sequence[tuple[int, int]] = ()) -> None:
         self.raw = raw
         self.folded = folded
         self.masked = _mask(folded, names) if names else folded
-        self.sentences = _split(self.masked)
+        self.tokens: list[str] = []
+        self.sentences = _split(self.masked, self.tokens)
         self._quotations: tuple[tuple[int, int], ...] | None = None
         marks: list[int] = []
         self.kinds = 0
@@ -125,7 +131,7 @@ class Text:
             self.kinds |= sentence.kinds
             self.items += sentence.item
         self._counts = Counter(marks)
-        self.size = len(marks) - self._counts[NO_WORD]
+        self.size = len(marks) - self.count(NO_WORD)
         self.generic_share = self.count(GENERIC | ABSTRACT) / self.size if self.size else 0.0
         self.thinks_aloud = "<think>" in folded and "</think>" not in folded
         """Whether it is reasoning that leaked: a thinking block that never ends."""
@@ -191,48 +197,68 @@ def _quotations(masked: str) -> tuple[tuple[int, int], ...]:
     return spans
 
 
-def _split(masked: str) -> list[Sentence]:
-    """Sentences and lines in order, without the white space around them; none is empty."""
+def _split(masked: str, tokens: list[str]) -> list[Sentence]:
+    """Sentences and lines in order, without the white space around them; none is empty.
+
+    Their tokens are added to ``tokens``.
+    """
     found: list[Sentence] = []
-    length = len(masked)
-    lines = "\n" in masked
-    start, line_begins = 0, True
-    for match in _STOP.finditer(masked):
-        stop, end = match.span()
-        mark = masked[stop]
-        if mark not in _WIDE_STOPS:
-            if end < length and not masked[end].isspace():
-                continue
-            if mark == "." and _is_abbreviation(masked, stop):
-                continue
-        _add(found, masked, start, end, lines and line_begins)
-        start, line_begins = end, mark == "\n" or "\n" in masked[end : end + 2]
-    _add(found, masked, start, length, lines and line_begins)
+    wide = not masked.isascii() and any(stop in masked for stop in _WIDE_STOPS)
+    if "\n" not in masked and not wide:
+        _add(found, tokens, masked, 0, item=False)
+        return found
+    start = 0
+    for line in masked.split("\n"):
+        first = True
+        for begin, end in _pieces(line) if wide else ((0, len(line)),):
+            before = len(found)
+            item = first and _ITEM.match(line[begin:end].lstrip()) is not None
+            _add(found, tokens, line[begin:end], start + begin, item=item)
+            first = first and len(found) == before
+        start += len(line) + 1
     return found
 
 
-def _add(found: list[Sentence], masked: str, start: int, end: int, line_begins: bool) -> None:
-    piece = masked[start:end]
-    body = piece.lstrip()
-    if not body:
+def _pieces(line: str) -> list[tuple[int, int]]:
+    """A line cut after the stops of scripts that write no blank behind them."""
+    ends = [match.end() for match in _WIDE_STOP.finditer(line)]
+    return list(zip([0, *ends], [*ends, len(line)], strict=True))
+
+
+def _add(
+    found: list[Sentence], all_tokens: list[str], line: str, start: int, *, item: bool
+) -> None:
+    """Add the sentences of a line that begins at a character of the text, and its tokens."""
+    tokens = line.split()
+    if not tokens:
         return
-    start += len(piece) - len(body)
-    body = body.rstrip()
-    marks = list(map(classes().__getitem__, body.split()))
-    item = line_begins and _ITEM.match(body) is not None
-    found.append(Sentence(start, start + len(body), body, marks, reduce(or_, marks, 0), item))
+    all_tokens += tokens
+    marks = list(map(classes().__getitem__, tokens))
+    ends = [number for number, mark in enumerate(marks, start=1) if mark >= ENDS]
+    if ends and ends[0] == 1 and marks[0] & ENDS_UNLESS_FIRST:
+        del ends[0]
+    if not ends or ends[-1] != len(marks):
+        ends.append(len(marks))
+    plain = " ".join(tokens)
+    even = plain == line
+    place = first = 0
+    for end in ends:
+        if even:
+            text = line[place:] if end == len(marks) else " ".join(tokens[first:end])
+        else:
+            place = line.index(tokens[first], place)
+            text = line[place : _end_of(line, place, tokens[first:end])]
+        own = marks[first:end]
+        begin = start + place
+        place += len(text)
+        kinds = reduce(or_, own)
+        found.append(Sentence(begin, start + place, text, own, kinds, item))
+        place += even
+        first, item = end, False
 
 
-def _is_abbreviation(masked: str, stop: int) -> bool:
-    """Whether the full stop at ``stop`` belongs to an abbreviation, an initial or a list number."""
-    low = max(0, stop - _LONGEST_ABBREVIATION)
-    space = masked.rfind(" ", low, stop)
-    begin = max(space, masked.rfind("\n", low, stop)) + 1
-    if begin == 0 and low > 0:
-        return False  # a longer word
-    word = masked[begin:stop]
-    if word.isdigit():
-        line = masked.rfind("\n", max(0, begin - 12), begin) + 1
-        return (line > 0 or begin < 12) and not masked[line:begin].strip()
-    word = word.lstrip("(\"'")
-    return word in _ABBREVIATIONS or (len(word) == 1 and word.isalpha() and word != "i")
+def _end_of(line: str, place: int, tokens: Sequence[str]) -> int:
+    """Where the last of some tokens ends, which begin at a place in that order."""
+    for token in tokens:
+        place = line.index(token, place) + len(token)
+    return place
