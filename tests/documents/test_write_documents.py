@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -119,13 +120,14 @@ def test_the_moment_file_fits_a_screen_and_names_the_analysis(written: dict[str,
     assert "**Next:**" in text
 
 
-def test_status_and_work_log_grow_and_keep_what_was_there(
+def test_status_and_work_log_grow_by_one_entry_a_run_and_keep_what_was_there(
     record: RunRecord, tmp_path: Path
 ) -> None:
     (tmp_path / "LATEST_STATUS.md").write_text("# Ours\n\nkept\n", encoding="utf-8")
     (tmp_path / "thor_worklog.txt").write_text("kept without a line feed", encoding="utf-8")
-    for _ in range(2):
-        write.announce_run(record, tmp_path)
+    again = replace(record, run=replace(record.run, folder=record.run.folder.with_name("second")))
+    for one in (record, again, again):
+        write.announce_run(one, tmp_path)
     status = (tmp_path / "LATEST_STATUS.md").read_text(encoding="utf-8")
     assert status.startswith("# Ours\n\nkept\n")
     assert status.count("## 2026-11-23 09:00 30B on thor") == 2

@@ -1,29 +1,31 @@
-"""A scripted run whose replies take a moment, to be killed in the middle. Not a test itself."""
+"""The command line on a scripted model whose replies take a moment, to be killed in the middle.
+
+Begins the test in OUT or goes on with it, as a user would. Not a test itself.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
 from holdtrue import capacity
-from holdtrue.engines.base import EngineOptions
+from holdtrue.cli.main import main
 from holdtrue.engines.scripted import ScriptedEngine
-from runkit import go_on, make_config
 
 
-def main(out: Path, delay: float) -> None:
-    config = make_config("scripted:mixed", budget=8)
-    capacity.open_engine = lambda model, options: ScriptedEngine(  # type: ignore[attr-defined]
-        model, options, delay=delay
-    )
-    run = go_on(out, config)
-    print("ready", flush=True)
-    record = asyncio.run(capacity.run_capacity(config, run, EngineOptions()))
-    print("done", record.verdict.outcome, flush=True)
+def command(out: Path) -> list[str]:
+    """The command that a user would type: a new test, or its resumption where one is there."""
+    if any(out.glob("runs/*/config.json")):
+        return ["test", "--resume", str(out)]
+    settings = "--label T --host h --budget 8 --mode free"
+    return ["test", "scripted:mixed", "--out", str(out), *settings.split()]
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), float(sys.argv[2]))
+    out, delay = Path(sys.argv[1]), float(sys.argv[2])
+    capacity.open_engine = lambda model, options: ScriptedEngine(  # type: ignore[attr-defined]
+        model, options, delay=delay
+    )
+    print("ready", flush=True)
+    sys.argv[1:] = command(out)
+    main()

@@ -43,7 +43,8 @@ def status_entry(record: RunRecord, *, analysis: str) -> str:
         f"\n## {_stamp(record)} {markdown(config.label)} on {markdown(config.host)}\n\n"
         f"**{markdown(results.answer(record))}** Outcome {markdown(outcome(record))}; "
         f"{markdown(sets)}; {words.plural(record.verdict.sessions, 'session')}. "
-        f"Next: {_said(record.verdict.next_step)} See [{analysis}]({analysis}).\n"
+        f"Next: {_said(record.verdict.next_step)} See [{analysis}]({analysis}), "
+        f"run {markdown_code(record.run.id)}.\n"
     )
 
 
@@ -61,6 +62,7 @@ def worklog_line(record: RunRecord, *, analysis: str) -> str:
         words.plural(verdict.sessions, "session"),
         words.duration(record.resources.seconds or None),
         analysis,
+        record.run.id,
     )
     return " | ".join(one_line(field).replace("|", "/") for field in fields) + "\n"
 

@@ -49,7 +49,11 @@ def write_documents(record: RunRecord, folder: Path, *, announce: bool = True) -
 
 
 def announce_run(record: RunRecord, folder: Path) -> list[Path]:
-    """Add the run to the status file and the work log; what stands there stays as it is."""
+    """Add the run to the status file and the work log; what stands there stays as it is.
+
+    An entry that is already there is not added again, so that a run killed on its way through
+    here is announced once by its resumption.
+    """
     status = folder / STATUS
     worklog = folder / f"{record.config.host.lower()}_worklog.txt"
     analysis = analysis_name(record)
@@ -57,8 +61,16 @@ def announce_run(record: RunRecord, folder: Path) -> list[Path]:
         (status, status_entry(record, analysis=analysis)),
         (worklog, worklog_line(record, analysis=analysis)),
     ):
-        append_atomic(path, text if _ends_a_line(path) else f"\n{text}")
+        if not _holds(path, text):
+            append_atomic(path, text if _ends_a_line(path) else f"\n{text}")
     return [status, worklog]
+
+
+def _holds(path: Path, text: str) -> bool:
+    try:
+        return text.strip().encode() in path.read_bytes()
+    except OSError:  # not there; what cannot be read, append_atomic explains
+        return False
 
 
 def _ends_a_line(path: Path) -> bool:
