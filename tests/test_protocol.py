@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from holdtrue.errors import ConfigError
-from holdtrue.persona import Persona, load_persona
+from holdtrue.persona import Persona, Voice, load_persona
 from holdtrue.protocol import (
     Anchoring,
     Exemplars,
@@ -103,6 +104,9 @@ def test_phrasings_follow_the_generator_and_cover_all() -> None:
         "{% set a = 'x' %}{{ a }}",
         "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
         "{{ 'x' | center(999999999) }}",
+        "{% for a in persona.nature %}{% for b in persona.nature %}{% endfor %}{% endfor %}",
+        "{% for a in exemplars | listed %}{% endfor %}",
+        "{% for a in exemplars %}{% endfor %}" * 21,
         "{{ persona.name.format(1) if 0 else '{0.__class__}'.format(persona) }}",
     ],
 )
@@ -110,6 +114,18 @@ def test_a_template_that_reaches_out_or_runs_wild_is_refused(template: str) -> N
     made = protocol(template)
     with pytest.raises(ConfigError, match="template"):
         render_system(made, SAGE, made.phases[0], session=1)
+
+
+def test_a_template_is_rendered_no_further_than_its_limit() -> None:
+    lines = tuple(f"word {number}" for number in range(50))
+    wordy = Persona(name="P", voice=Voice(vocabulary=lines))
+    loop = "{% for a in persona.voice.vocabulary %}"
+    made = protocol(f"{loop}{loop}{'x' * 100_000}{{% endfor %}}{{% endfor %}}")
+    tracemalloc.start()
+    with pytest.raises(ConfigError, match="more than 40,000"):
+        render_system(made, wordy, made.phases[0], session=1)
+    assert tracemalloc.get_traced_memory()[1] < 20_000_000  # all of it would be 250 MB
+    tracemalloc.stop()
 
 
 def test_phases_must_cover_every_session_number() -> None:

@@ -1,24 +1,27 @@
 """Templates that users and strangers write: a small part of Jinja2 that always ends.
 
-Allowed are text, names and their attributes, ``if``, ``for`` (two deep), comparisons and a few
-filters. Calls, arithmetic, assignments, includes and macros are not: with them a template can
-read what it should not, or run for ever. What is left is rendered in Jinja2's sandbox all the
-same.
+Allowed are text, names and their attributes, ``if``, ``for`` (two deep, over lists), comparisons
+and a few filters. Calls, arithmetic, assignments, includes and macros are not: with them a
+template can read what it should not, or run for ever. What is left is rendered in Jinja2's
+sandbox all the same, and no further than MAX_RENDERED characters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, nodes
+from jinja2 import StrictUndefined, Template, TemplateError, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from holdtrue.errors import ConfigError
 
 MAX_RENDERED = 40_000
+MAX_LOOPS = 20
 MAX_LOOP_DEPTH = 2
 MAX_SEPARATOR = 20
+LISTED = "listed"  # what loops are wrapped in; not for templates
 FILTERS = frozenset(
     {"join", "upper", "lower", "title", "capitalize", "trim", "length", "first", "last", "default"}
 )
@@ -50,20 +53,47 @@ def render(template: str, **values: Any) -> str:
     for an unknown name, or renders more than MAX_RENDERED characters.
     """
     try:
-        environment = _environment()
-        _check(environment.parse(template), depth=0)
-        text = environment.from_string(template).render(**values)
+        text = "".join(_limited(_compiled(template).generate(**values)))
     except TemplateError as error:
         raise ConfigError(f"template: {error}{_line(getattr(error, 'lineno', None))}") from None
     except (TypeError, ValueError, RecursionError) as error:
         raise ConfigError(f"template: {error}") from None
-    if len(text) > MAX_RENDERED:
-        raise ConfigError(
-            f"the template renders {len(text):,} characters, more than {MAX_RENDERED:,}",
-            remedy="Shorten it, or the persona's lines.",
-        )
     lines = [line.rstrip() for line in text.strip().splitlines()]
     return "\n".join(line for i, line in enumerate(lines) if line or (i and lines[i - 1]))
+
+
+@lru_cache(maxsize=64)
+def _compiled(template: str) -> Template:
+    """The template once checked; a session's are those of all the others."""
+    environment = _environment()
+    tree = environment.parse(template)
+    _check(tree, depth=0)
+    loops = list(tree.find_all(nodes.For))
+    if len(loops) > MAX_LOOPS:
+        raise ConfigError(f"template: {len(loops)} loops, more than {MAX_LOOPS}")
+    for loop in loops:
+        loop.iter = nodes.Filter(loop.iter, LISTED, [], [], None, None, lineno=loop.lineno)
+    return environment.from_string(tree)
+
+
+def _limited(pieces: Iterable[str]) -> Iterable[str]:
+    """``pieces`` as they are rendered, until they are too many characters."""
+    total = 0
+    for piece in pieces:
+        total += len(piece)
+        if total > MAX_RENDERED:
+            raise ConfigError(
+                f"the template renders more than {MAX_RENDERED:,} characters",
+                remedy="Shorten it, or the persona's lines.",
+            )
+        yield piece
+
+
+def _listed(value: object) -> object:
+    """What a loop goes over: a list, since a loop over the characters of a text may be long."""
+    if not isinstance(value, tuple | list):
+        raise TypeError(f"a loop goes over a list, not over {type(value).__name__}")
+    return value
 
 
 def _check(node: nodes.Node, depth: int) -> None:
@@ -117,4 +147,5 @@ def _environment() -> ImmutableSandboxedEnvironment:
         autoescape=False,  # the output is a prompt for a model, not a page
     )
     environment.globals.clear()
+    environment.filters[LISTED] = _listed
     return environment
