@@ -16,7 +16,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from holdtrue.errors import ConfigError, nearest
 from holdtrue.persona import Line, Name
-from holdtrue.scoring.measures import RATES, SESSION_MEASURES
+from holdtrue.scoring.measures import RATES, SESSION_MEASURES, is_judged
 from holdtrue.stats.evidence import Direction, Kind
 from holdtrue.stats.sequential import Bound
 from holdtrue.tomlfile import StrictModel, find_data, load_toml
@@ -27,8 +27,9 @@ UNBOUNDED = frozenset({"mean_words"})
 
 
 def known_measure(name: str) -> str:
-    """``name`` if it is a measure of a session. Raises ValueError offering the nearest."""
-    if name not in SESSION_MEASURES:
+    """``name`` if it is a measure of a session, or of a judge. Raises ValueError offering the
+    nearest."""
+    if name not in SESSION_MEASURES and not is_judged(name):
         raise ValueError(f"unknown measure {name!r}. {nearest(name, SESSION_MEASURES)}")
     return name
 
@@ -102,11 +103,20 @@ class CriteriaSet(StrictModel):
 
     @property
     def family(self) -> str:
-        """Which family of scores it rests on: surface, calibrated, both, or none (rates only)."""
+        """Which families of scores it rests on: surface, calibrated, judged; or rates only."""
         scores = [one.measure for one in self.criteria if one.measure not in RATES]
-        calibrated = {name.startswith("calibrated_") for name in scores}
-        names = {True: "calibrated", False: "surface"}
-        return " and ".join(sorted(names[one] for one in calibrated)) or "rates only"
+        return " and ".join(sorted(set(map(_family, scores)))) or "rates only"
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """The measures among criteria and watched ones that only a judge can give."""
+        return tuple(one.measure for one in (*self.criteria, *self.watch) if is_judged(one.measure))
+
+
+def _family(score: str) -> str:
+    if is_judged(score):
+        return "judged"
+    return "calibrated" if score.startswith("calibrated_") else "surface"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 
 def judge_all(
-    model: str, rubric: str, transcripts: Sequence[Transcript], options: EngineOptions | None = None
+    model: str,
+    rubric: str,
+    transcripts: Sequence[Transcript],
+    options: EngineOptions | None = None,
+    *,
+    check: Callable[[JudgeIdentity], object] | None = None,
 ) -> tuple[JudgeIdentity, list[tuple[Judgement, ...]]]:
     """Ratings of every response by a model, and which judge that was.
+
+    ``check`` may raise before anything is asked, once it is known which judge it is.
 
     Raises ConfigError (unknown model or rubric) and EngineError (cannot be loaded).
     """
@@ -32,6 +39,8 @@ def judge_all(
     async def run() -> tuple[JudgeIdentity, list[tuple[Judgement, ...]]]:
         async with open_engine(model, options) as engine:
             judge = Judge(engine, loaded, ReplyCache())
+            if check:
+                check(judge.identity)
             total = sum(len(transcript.turns) for transcript in transcripts)
             with click.progressbar(
                 length=total, label=f"judging with {model}", file=sys.stderr

@@ -11,7 +11,8 @@ from holdtrue.cli.options import FILE, FOLDER
 
 if TYPE_CHECKING:
     from holdtrue.cli.arms import Arm
-    from holdtrue.verdict import SetResult, Verdict
+    from holdtrue.criteria import CriteriaSet
+    from holdtrue.verdict import JudgeRecord, SetResult, Verdict
 
 DEFAULT_SETS = ("minimum", "full")
 NO_BASELINE = "none"
@@ -40,6 +41,16 @@ NO_BASELINE = "none"
 @click.option("--batch", type=click.IntRange(1), metavar="N", help="Sessions between looks.")
 @click.option("--persona", metavar="NAME|FILE", help="Whose responses, in foreign transcripts.")
 @click.option("--workspace", type=FOLDER, help="Workspace. [default: nearest above]")
+@click.option("--judge", metavar="MODEL", help="Have a model rate every reply: judge_… measures.")
+@click.option(
+    "--rubric", default="reader", show_default=True, metavar="NAME|FILE", help="What it is asked."
+)
+@click.option(
+    "--judge-calibration",
+    type=FILE,
+    help="The judge's agreement with people. [default: as calibrate kept it]",
+)
+@click.option("--judge-uncalibrated", is_flag=True, help="Use a judge that was never calibrated.")
 @click.option("--explain", is_flag=True, help="Show the evidence after every look.")
 @click.option("--gate", metavar="SET", help="Exit 1 if SET is not met, 3 if undetermined.")
 @click.option("--junit", type=FILE, help="Write a JUnit XML file.")
@@ -52,6 +63,10 @@ def command(
     batch: int | None,
     persona: str | None,
     workspace: Path | None,
+    judge: str | None,
+    rubric: str,
+    judge_calibration: Path | None,
+    judge_uncalibrated: bool,
     explain: bool,
     gate: str | None,
     junit: Path | None,
@@ -59,14 +74,19 @@ def command(
 ) -> int:
     """Decide the criteria on the sessions of RUN, or of transcripts in any readable format.
 
-    Nothing is generated: a verdict follows from stored transcripts, criteria and baseline.
+    Nothing is generated: a verdict follows from stored transcripts, criteria and baseline, and
+    from a judge's ratings if one is named.
     """
     from holdtrue.cli.arms import read_arm
     from holdtrue.cli.output import print_json
     from holdtrue.gate import exit_code
 
     arm = read_arm(paths, persona)
-    verdict = _decide(arm, criteria, mode, baseline, batch, workspace)
+    sets = _sets(arm, criteria, workspace)
+    record = None
+    if judge:
+        arm, record = _judged(arm, sets, judge, rubric, judge_calibration, judge_uncalibrated)
+    verdict = _decide(arm, sets, mode, baseline, batch, workspace, record)
     code = exit_code(verdict, gate) if gate else 0
     if junit:
         from holdtrue.files import write_atomic
@@ -80,27 +100,85 @@ def command(
     return code
 
 
+def _sets(arm: Arm, criteria: tuple[str, ...], workspace: Path | None) -> tuple[CriteriaSet, ...]:
+    """The criteria sets as asked, else the run's, else the default ones."""
+    from holdtrue.criteria import load_criteria
+    from holdtrue.workspace import find_workspace
+
+    if arm.config is not None and not criteria:
+        return arm.config.criteria
+    folders = find_workspace(workspace).folders("criteria")
+    return tuple(load_criteria(name, folders) for name in criteria or DEFAULT_SETS)
+
+
+def _judged(
+    arm: Arm,
+    sets: tuple[CriteriaSet, ...],
+    model: str,
+    rubric: str,
+    calibration: Path | None,
+    uncalibrated: bool,
+) -> tuple[Arm, JudgeRecord]:
+    """The arm with a judge's measures, and which judge it was with what is known of it."""
+    from dataclasses import replace
+
+    from holdtrue.cli.judging import judge_all
+    from holdtrue.errors import ConfigError, nearest
+    from holdtrue.scoring import judge_calibration
+    from holdtrue.scoring.judge import JudgeIdentity, unscored
+    from holdtrue.scoring.judged import measures_of, with_ratings
+    from holdtrue.scoring.measures import JUDGED
+    from holdtrue.scoring.rubric import load_rubric
+    from holdtrue.verdict import JudgeRecord
+
+    keys = load_rubric(rubric).keys
+    needed = list(dict.fromkeys(name for one in sets for name in one.judged))
+    for name in needed:
+        if name not in measures_of(keys):
+            raise ConfigError(
+                f"rubric {rubric} has no rating {name.removeprefix(JUDGED)!r} for {name}",
+                remedy=nearest(name, measures_of(keys)),
+            )
+    ratings = [name.removeprefix(JUDGED) for name in needed]
+
+    def agreement(identity: JudgeIdentity) -> str:
+        return judge_calibration.require(
+            identity, calibration, uncalibrated=uncalibrated, ratings=ratings
+        )
+
+    transcripts = [one.transcript for one in arm.sessions]
+    identity, rated = judge_all(model, rubric, transcripts, check=agreement)
+    sessions = tuple(
+        with_ratings(one, ratings_of_it, keys)
+        for one, ratings_of_it in zip(arm.sessions, rated, strict=True)
+    )
+    reasons = unscored(rated)
+    return replace(arm, sessions=sessions), JudgeRecord(
+        **identity.as_dict(),
+        calibrated=judge_calibration.find(identity, calibration) is not None,
+        agreement=agreement(identity),
+        responses=sum(map(len, rated)),
+        unscored=sum(reasons.values()),
+        reasons=reasons,
+    )
+
+
 def _decide(
     arm: Arm,
-    criteria: tuple[str, ...],
+    sets: tuple[CriteriaSet, ...],
     mode: str | None,
     baseline: str | None,
     batch: int | None,
     workspace: Path | None,
+    judge: JudgeRecord | None,
 ) -> Verdict:
     """The verdict as asked; what is not asked for is as in the run."""
     from holdtrue.baseline import load_baseline
-    from holdtrue.criteria import load_criteria
     from holdtrue.verdict import decide
     from holdtrue.workspace import find_workspace
 
     place = find_workspace(workspace)
     config = arm.config
-    if criteria or config is None:
-        names = criteria or DEFAULT_SETS
-        sets = tuple(load_criteria(name, place.folders("criteria")) for name in names)
-    else:
-        sets = config.criteria
     if baseline == NO_BASELINE:
         figures = None
     elif baseline is not None or config is None:
@@ -115,6 +193,7 @@ def _decide(
         mode=mode or (config.mode if config else "bounded"),
         batch=batch or (config.batch if config else 4),
         budget=config.budget if config else 60,
+        judge=judge,
     )
 
 
@@ -126,6 +205,8 @@ def _show(arm: Arm, verdict: Verdict, explain: bool) -> None:
     seen = f"{plural(verdict.sessions, 'session')}, {plural(verdict.responses, 'response')}"
     click.echo(printable(f"{arm.name}: {verdict.model or 'model unknown'}, {seen}"))
     click.echo(_basis(arm, verdict))
+    for line in _judge_lines(verdict):
+        click.echo(printable(line))
     for one in verdict.excluded:
         click.echo(f"Not counted: {one.count} {one.what} ({printable(one.reason)})")
     for result in verdict.sets:
@@ -156,6 +237,19 @@ def _basis(arm: Arm, verdict: Verdict) -> str:
     if arm.config and arm.config.mode != verdict.mode.value:
         line += f"\n! The run was begun in {arm.config.mode} mode: that is its verdict, this is not"
     return line
+
+
+def _judge_lines(verdict: Verdict) -> list[str]:
+    """Which model rated, what its ratings are worth, and what it left unscored."""
+    judge = verdict.judge
+    if judge is None:
+        return []
+    mark = "" if judge.calibrated else "! "
+    lines = [f"{mark}Judge {judge.model}, rubric {judge.rubric}: {judge.agreement}"]
+    if judge.unscored:
+        why = "; ".join(f"{count} × {reason}" for reason, count in judge.reasons.items())
+        lines.append(f"  {judge.unscored} of {judge.responses} replies unscored: {why}")
+    return lines
 
 
 def _show_set(result: SetResult) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -155,15 +156,29 @@ def find(identity: JudgeIdentity, path: Path | None = None) -> JudgeCalibration 
 
 
 def require(
-    identity: JudgeIdentity, path: Path | None = None, *, uncalibrated: bool = False
+    identity: JudgeIdentity,
+    path: Path | None = None,
+    *,
+    uncalibrated: bool = False,
+    ratings: Sequence[str] = (),
 ) -> str:
     """What must be said of this judge's agreement wherever its numbers decide something.
 
-    Raises JudgeError when nothing is known of it, unless ``uncalibrated`` says to go on.
+    ``ratings`` are those that decide. Raises JudgeError when nothing is known of the judge, or of
+    one of them, unless ``uncalibrated`` says to go on.
     """
     kept = find(identity, path)
     if kept is not None:
-        return kept.text()
+        unknown = [key for key in ratings if key not in {one.rating for one in kept.agreement}]
+        if not unknown:
+            return kept.text()
+        if uncalibrated:
+            return f"{kept.text()}; {', '.join(unknown)}: not measured"
+        raise JudgeError(
+            f"the calibration of {identity.model} says nothing of {', '.join(unknown)}",
+            remedy="Calibrate it on labels that have that rating, or use it all the same with "
+            "--judge-uncalibrated.",
+        )
     if uncalibrated:
         return "agreement with people: not measured (the judge is not calibrated)"
     raise JudgeError(

@@ -110,6 +110,15 @@ RATES = frozenset(
 )
 
 
+JUDGED = "judge_"
+"""What the names of a judge's measures begin with; the rest is a rating of its rubric."""
+
+
+def is_judged(measure: str) -> bool:
+    """Whether a measure is the mean of a judge's ratings."""
+    return measure.startswith(JUDGED) and measure.removeprefix(JUDGED).isidentifier()
+
+
 @dataclass(frozen=True, slots=True)
 class ResponseScores:
     """The scores of one response, by name (RESPONSE_SCORES); ``index`` counts from 1.

@@ -40,6 +40,7 @@ from holdtrue.verdict.types import (
     LOG10_FLOOR,
     CriterionResult,
     Decision,
+    JudgeRecord,
     Look,
     SetLook,
     SetResult,
@@ -58,18 +59,21 @@ def decide(
     batch: int = 4,
     budget: int = 60,
     met_alpha: float = ALPHA,
+    judge: JudgeRecord | None = None,
 ) -> Verdict:
     """The verdict on the sessions of one arm, in the order in which they were looked at.
 
     Looks are after every ``batch`` sessions and at the end; ``budget`` is what forecasts are held
     against, not a cut; ``met_alpha`` (at most ALPHA) is the error rate asked of *met*, smaller
-    where rungs of a ladder compete for it. The outcome rests on the set named ``full``, else on
+    where rungs of a ladder compete for it; ``judge`` is the one whose ratings the sessions hold.
+    The outcome rests on the set named ``full``, else on
     the last. Raises ConfigError: several arms or scorer versions, no or repeated criteria, a
     relative bound without a baseline value, an unknown mode. No sessions give an undetermined
     verdict.
     """
     chosen = _mode(mode)
     _check_criteria(criteria, batch)
+    _check_judge(criteria, judge)
     if not 0 < met_alpha <= ALPHA:
         raise ConfigError(f"met_alpha lies above 0 and at most at {ALPHA}, not at {met_alpha}")
     stream = make_stream(sessions)
@@ -108,6 +112,7 @@ def decide(
         model=first.transcript.model if first else None,
         baseline=baseline.name if baseline else None,
         baseline_digest=baseline.digest if baseline else None,
+        judge=judge,
     )
 
 
@@ -137,6 +142,17 @@ def _check_criteria(criteria: Sequence[CriteriaSet], batch: int) -> None:
     names = [one.name for one in criteria]
     if len(set(names)) < len(names):
         raise ConfigError(f"criteria sets of one name: {', '.join(names)}")
+
+
+def _check_judge(criteria: Sequence[CriteriaSet], judge: JudgeRecord | None) -> None:
+    """A measure that only a judge can give needs one: unscored, it would decide nothing."""
+    needed = [(one.name, one.judged) for one in criteria if one.judged]
+    if needed and judge is None:
+        name, measures = needed[0]
+        raise ConfigError(
+            f"{', '.join(measures)} of criteria {name!r} are ratings of a judge, and none is named",
+            remedy="Judge stored sessions: holdtrue verdict RUN --criteria FILE --judge MODEL.",
+        )
 
 
 def _decide(criteria: CriteriaSet, resolved: Sequence[ResolvedCriterion], plan: _Plan) -> SetResult:

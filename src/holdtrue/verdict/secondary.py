@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 
 from holdtrue.criteria import CriteriaSet, ResolvedWatch, kind_of, resolve_watch
-from holdtrue.scoring.measures import SESSION_MEASURES
+from holdtrue.scoring.measures import SESSION_MEASURES, is_judged
 from holdtrue.stats.evidence import ALPHA, Direction, Mode
 from holdtrue.stats.intervals import anytime_interval, mean
 from holdtrue.stats.sequential import NEVER, Bound, Counts, evidence_pair, first_look
@@ -40,7 +40,9 @@ def watch_measures(
             limits.setdefault(watch.measure, watch)
     count = sum((one.lower is not None) + (one.upper is not None) for one in limits.values())
     bounded = {one.measure for one in main.criteria}
-    shown = [name for name in SESSION_MEASURES if name not in bounded and name not in limits]
+    first = stream.first
+    known = [*SESSION_MEASURES, *(filter(is_judged, first.scores.values) if first else ())]
+    shown = [name for name in known if name not in bounded and name not in limits]
     watches = [*limits.values(), *(ResolvedWatch(name, None, None) for name in shown)]
     return tuple(
         _result(watch, stream, baseline.get(watch.measure), mode, looks, max(1, count))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from holdtrue.errors import ConfigError
-from holdtrue.scoring.measures import RATES, ScoredSession
+from holdtrue.scoring.measures import RATES, ScoredSession, is_judged
 from holdtrue.scoring.score import RATE_EVENTS
 from holdtrue.stats.evidence import Array
 from holdtrue.transcript import Status, Transcript
@@ -75,7 +75,8 @@ class Stream:
             known: list[tuple[float, int]] = []
             for one in unit:
                 value, k = one.scores.values.get(measure), _scored_responses(one, measure)
-                size = len(one.transcript.turns) if measure in RATES else 1
+                by_response = measure in RATES or is_judged(measure)
+                size = len(one.transcript.turns) if by_response else 1
                 total += size
                 if value is None:
                     unscored += 1
@@ -84,13 +85,9 @@ class Stream:
                     continue
                 known.append((value, k))
                 scored += k
-                if measure in RATES:
+                if by_response:
                     lost += max(0, size - k)
-                    reasons.update(
-                        response.unscored[RATE_EVENTS[measure][0]]
-                        for response in one.scores.responses
-                        if RATE_EVENTS[measure][0] in response.unscored
-                    )
+                    reasons.update(_unscored_responses(one, measure))
             if known:
                 values[position] = float(np.mean([value for value, _ in known]))
                 responses[position] = min(k for _, k in known)
@@ -107,10 +104,21 @@ class Stream:
 def _scored_responses(session: ScoredSession, measure: str) -> int:
     """How many responses the value of ``measure`` rests on."""
     turns = len(session.transcript.turns)
+    if is_judged(measure):
+        return sum(one.values.get(measure) is not None for one in session.scores.response_scores)
     if measure not in RATE_EVENTS or not session.scores.responses:
         return turns
     finding = RATE_EVENTS[measure][0]
     return sum(getattr(one, finding) is not None for one in session.scores.responses) or turns
+
+
+def _unscored_responses(session: ScoredSession, measure: str) -> list[str]:
+    """Why responses have no value for ``measure``: one reason for each."""
+    if is_judged(measure):
+        scores = session.scores.response_scores
+        return [one.unscored[measure] for one in scores if measure in one.unscored]
+    finding = RATE_EVENTS[measure][0]
+    return [one.unscored[finding] for one in session.scores.responses if finding in one.unscored]
 
 
 def make_stream(sessions: Sequence[ScoredSession]) -> Stream:

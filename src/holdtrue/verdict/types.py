@@ -10,6 +10,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Any, Self
 
+from pydantic import Field
+
 from holdtrue.stats.evidence import Direction, Kind, Mode
 from holdtrue.tomlfile import StrictModel
 
@@ -156,6 +158,25 @@ class Exclusion(StrictModel):
     reason: str
 
 
+class JudgeRecord(StrictModel):
+    """The judge whose ratings are among the measures, and what is known of its worth.
+
+    ``agreement`` says in words how far it agreed with people, or that this was not measured
+    (``calibrated`` false). ``unscored`` of ``responses`` have no rating, ``reasons`` say why.
+    """
+
+    model: str
+    weights: str | None
+    adapter: str | None
+    rubric: str
+    rubric_digest: str
+    calibrated: bool
+    agreement: str
+    responses: int
+    unscored: int
+    reasons: dict[str, int] = Field(default_factory=dict)
+
+
 class Verdict(StrictModel):
     """Everything that is concluded from the sessions of one arm.
 
@@ -163,7 +184,8 @@ class Verdict(StrictModel):
     are the outcomes that further sessions could still give. ``sessions`` are those counted
     (a chain as one), ``responses`` theirs; ``failed`` and ``excluded`` sessions are not counted.
     ``alpha`` is the error rate of *not met* and of intervals, ``met_alpha`` that of *met*.
-    ``scorer``, ``arm`` and ``model`` are None where there is no session, or nobody recorded it.
+    ``judge`` is None where no model rated. ``scorer``, ``arm`` and ``model`` are None where there
+    is no session, or nobody recorded it.
     """
 
     sets: tuple[SetResult, ...]
@@ -190,6 +212,7 @@ class Verdict(StrictModel):
     model: str | None = None
     baseline: str | None = None
     baseline_digest: str | None = None
+    judge: JudgeRecord | None = None
 
     @property
     def decided(self) -> bool:
