@@ -1,8 +1,8 @@
 """What training a sleep adapter takes: seconds, peak memory, and whether held-out loss falls.
 
 ``python benchmarks/sleep_cycle.py TRANSCRIPTS... --examples 40 --epochs 3`` trains on the first
-good replies, then a sham on as many, and with ``--resume`` once more with an interruption, whose
-losses have to be the same. Bounds: 40 examples, 3 epochs, SmolLM2-135M, 2 cores: under 10 minutes
+good replies, then with ``--sham`` a sham on as many, and with ``--resume`` once more with an
+interruption half way, whose losses have to be the same. Bounds: 40 examples, 3 epochs, SmolLM2-135M, 2 cores: under 10 minutes
 and 3 GB.
 """
 
@@ -15,7 +15,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from holdtrue.engines.memory import peak_resident
+from holdtrue.engines.memory import peak_resident, release
 from holdtrue.importers import read_any
 from holdtrue.protocol import load_protocol
 from holdtrue.scoring.score import score_session
@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=4)
+    parser.add_argument("--sham", action="store_true", help="also train a sham")
     parser.add_argument("--resume", action="store_true", help="also compare a resumed training")
     given = parser.parse_args()
     data = first_examples(given.paths, given.examples, given.held_out)
@@ -67,16 +68,21 @@ def main() -> None:
         folder = Path(name)
         whole = train(data, given.base, folder / "adapter", settings)
         show("adapter", whole)
-        show("sham", train(sham_of(data, "neutral", 0), given.base, folder / "sham", settings))
+        release()
+        if given.sham:
+            sham = sham_of(data, "neutral", 0)
+            show("sham", train(sham, given.base, folder / "sham", settings))
+            release()
         if given.resume:
 
             def stop(step: int, steps: int, loss: float) -> None:
-                if step == steps - 1:
+                if step == steps // 2 + 1:
                     raise Interrupted
 
             with contextlib.suppress(Interrupted):
                 train(data, given.base, folder / "cut", settings, on_step=stop)
             again = train(data, given.base, folder / "cut", settings)
+            show("resumed", again)
             print(json.dumps({"resumed losses equal": again.losses == whole.losses}), flush=True)
 
 

@@ -172,6 +172,41 @@ def test_a_loss_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
     assert not (tmp_path / "a" / "manifest.json").exists()
 
 
+def test_weights_in_four_bits_are_trained_on_and_spoken_with(tiny: str, tmp_path: Path) -> None:
+    pytest.importorskip("bitsandbytes")
+    from bitsandbytes.nn import Linear4bit
+
+    from holdtrue.engines.base import EngineOptions
+    from holdtrue.engines.hf_loading import load_model
+    from holdtrue.engines.hf_source import find_source
+
+    options = EngineOptions(bits=4)
+    base = load_base(tiny, options)
+    assert any(isinstance(module, Linear4bit) for module in base.model.modules())
+    trained = train(small_dataset(), tiny, tmp_path / "a", SETTINGS, options=options)
+    assert trained.held_out[max(trained.held_out)] < trained.held_out[0]
+    with_adapter = EngineOptions(bits=4, adapter=tmp_path / "a")
+    loaded = load_model(find_source(tiny, with_adapter), with_adapter)
+    assert loaded.adapter_hash == trained.manifest.adapter_hash
+
+
+def test_a_long_example_is_computed_again_to_the_same_gradients(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from holdtrue.sleep import train as module
+
+    kept = train(small_dataset(), tiny, tmp_path / "kept", SETTINGS)
+    monkeypatch.setattr(module, "KEPT_WHOLE", 0)
+    again = train(small_dataset(), tiny, tmp_path / "again", SETTINGS)
+    assert again.losses == pytest.approx(kept.losses, rel=1e-5)
+
+
+def test_a_model_of_which_layers_are_computed_again_has_such_layers(tiny: str) -> None:
+    from holdtrue.sleep.train import recomputing_layers
+
+    assert len(recomputing_layers(load_base(tiny).model)) == 3  # two layers and their stack
+
+
 def test_a_checkpoint_of_other_settings_names_what_differs(tiny: str, tmp_path: Path) -> None:
     def stop(step: int, steps: int, loss: float) -> None:
         if step == 3:

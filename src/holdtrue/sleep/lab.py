@@ -103,13 +103,13 @@ def perplexities(
     model: str, adapters: Mapping[str, Path], texts: Sequence[str], options: EngineOptions
 ) -> dict[str, float]:
     """Perplexity per token over ``texts`` with each adapter on the base, by its name."""
-    import torch
-    from peft import PeftModel
-
     from holdtrue.sleep.masks import Encoder
     from holdtrue.sleep.weights import explained, load_base, quietly
 
-    base = load_base(model, options)
+    base = load_base(model, options)  # says what is missing, and comes before torch
+    import torch
+    from peft import PeftModel
+
     encoder = Encoder(base.tokenizer, where=model)
     encoded = [torch.tensor([encoder.plain(text)], device=base.device) for text in texts]
     found: dict[str, float] = {}

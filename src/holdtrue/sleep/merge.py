@@ -51,10 +51,9 @@ def merge_folder(
     loaded, WorkspaceError when the folder cannot be written.
     """
     check_libraries()
-    import torch
+    from holdtrue.engines.hf_loading import import_torch, load_model
 
-    from holdtrue.engines.hf_loading import load_model
-
+    torch = import_torch()
     _check_free(out)
     manifest = read_manifest(adapter)
     name, source = base_source(adapter, base, options)

@@ -45,11 +45,10 @@ def load_base(name: str, options: EngineOptions | None = None) -> Base:
     """
     resolved = trainable(name)
     check_libraries()
-    import torch
-
-    from holdtrue.engines.hf_loading import load_model
+    from holdtrue.engines.hf_loading import import_torch, load_model
     from holdtrue.engines.hf_source import find_source
 
+    torch = import_torch()
     chosen = replace(options or EngineOptions(), adapter=None)
     if chosen.threads:
         torch.set_num_threads(chosen.threads)
