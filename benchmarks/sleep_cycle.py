@@ -2,8 +2,8 @@
 
 ``python benchmarks/sleep_cycle.py TRANSCRIPTS... --examples 40 --epochs 3`` trains on the first
 good replies, then with ``--sham`` a sham on as many, and with ``--resume`` once more with an
-interruption half way, whose losses have to be the same. Bounds: 40 examples, 3 epochs, SmolLM2-135M, 2 cores: under 10 minutes
-and 3 GB.
+interruption half way, whose losses have to be the same. Bounds: 40 examples, 3 epochs,
+SmolLM2-135M, 2 cores: under 10 minutes and 3 GB.
 """
 
 from __future__ import annotations
