@@ -215,6 +215,12 @@ def check_adapter(folder: Path, base_hash: str | None) -> str:
     Adapters of a sleep cycle carry a manifest (``manifest.json``) with the base model's hash.
     Raises EngineError: no adapter, a pickle, or an adapter for another base.
     """
+    if not folder.is_dir():
+        raise EngineError(
+            "no such adapter",
+            where=str(folder),
+            remedy="A relative folder is looked up from where you are: name it in full.",
+        )
     if not (folder / "adapter_config.json").is_file():
         raise EngineError("no adapter_config.json: this is not a LoRA adapter", where=str(folder))
     read_json(folder / "adapter_config.json")
