@@ -88,7 +88,7 @@ _FOREIGN = 4  # added to the class of a word that other languages have too
 
 
 class _Kinds(dict[str, int]):
-    """The class of a lower-cased word, worked out once; bounded against hostile text."""
+    """The class (a byte) of a lower-cased word, worked out once; bounded against hostile text."""
 
     def __missing__(self, word: str) -> int:
         if word in HEDGES:
@@ -123,7 +123,7 @@ def session_features(
         said |= prompt_words(turn.prompt, names).runs
         new = words.runs - said
         said |= new
-        kinds = list(map(_KINDS.__getitem__, words.all))
+        kinds = bytes(map(_KINDS.__getitem__, words.all))
         reason = _unreadable(turn.response, kinds)
         if reason is None:
             runs = len(kinds) - RUN + 1
@@ -134,7 +134,7 @@ def session_features(
     return rows
 
 
-def _unreadable(response: str, kinds: Sequence[int]) -> str | None:
+def _unreadable(response: str, kinds: bytes) -> str | None:
     """Why the features would say nothing of this response, or None."""
     if not kinds:
         if not response.strip():
@@ -154,7 +154,7 @@ def _unreadable(response: str, kinds: Sequence[int]) -> str | None:
 
 def _features(
     response: str,
-    kinds: Sequence[int],
+    kinds: bytes,
     repeated: float,
     finding: ResponseFindings,
 ) -> dict[str, float]:
@@ -180,7 +180,7 @@ def _features(
     }
 
 
-def _count(kinds: Sequence[int], kind: int) -> int:
+def _count(kinds: bytes, kind: int) -> int:
     return kinds.count(kind) + kinds.count(kind + _FOREIGN)
 
 

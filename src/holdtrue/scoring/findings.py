@@ -83,7 +83,7 @@ def replies_of(transcript: Transcript) -> list[Reply]:
     return [Reply.of(turn, names) for turn in turns]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reply:
     """A turn as the detectors see it; ``named``: the persona's name is somewhere in it."""
 
@@ -102,8 +102,7 @@ class Reply:
         folded = fold(turn.response)
         mentions = names.find(turn.response, folded)
         text = Text(turn.response, folded, [mention.span for mention in mentions])
-        asked = fold(turn.prompt)
-        prompt = Prompt(asked, [mention.span for mention in names.find(turn.prompt, asked)])
+        prompt = names.prompt(turn.prompt)
         placed = selfref.place(text, mentions, prompt.folded, common=names.common)
         return cls(prompt, text, bool(mentions), placed)
 

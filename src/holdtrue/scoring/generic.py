@@ -106,7 +106,7 @@ def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
 
 def _beside(text: Text, prompt: Prompt, found: list[_Evidence]) -> list[_Evidence]:
     """What counts only beside other evidence; nothing where that is missing."""
-    if not found and not text.kinds & NEGATION:
+    if not found and not _may_count(text):
         return []
     asides = [aside for sentence in text.sentences for aside in _asides(text, sentence)]
     if not any(evidence.reason == _DENIES for evidence in found):
@@ -130,6 +130,16 @@ def _beside(text: Text, prompt: Prompt, found: list[_Evidence]) -> list[_Evidenc
         whole = (text.sentences[0].start, text.sentences[-1].end)
         beside.append(_Evidence(weight, *whole, f"{talk} words of assistants on themselves"))
     return beside
+
+
+def _may_count(text: Text) -> bool:
+    """Whether asides could count with no other evidence: a denial in an assistant's words, or
+    nobody there beside two ways of explaining itself as made."""
+    kinds = text.kinds
+    if not kinds & NEGATION:
+        return False
+    ways = bool(kinds & MACHINE) + bool(kinds & MAKE) + bool(kinds & SOURCE)
+    return ways > 1 or text.count(ASSISTANT_TALK) >= MIN_TALK
 
 
 def _of_itself(text: Text) -> list[_Evidence]:

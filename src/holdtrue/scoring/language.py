@@ -27,5 +27,8 @@ def is_other_script(text: Text) -> bool:
     """Whether many of its characters are letters of another script than the Latin one."""
     if text.folded.isascii():
         return False
+    beyond_ascii = len(text.folded.encode(errors="replace")) - len(text.folded)
+    if beyond_ascii < OTHER_SCRIPT * sum(map(len, text.tokens)):
+        return False  # bytes beyond one a character are at least as many as other letters
     others = len(_OTHER_LETTER.findall(text.folded))
     return others > 0 and others >= OTHER_SCRIPT * len("".join(text.folded.split()))

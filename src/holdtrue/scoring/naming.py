@@ -8,11 +8,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from holdtrue.persona import Persona
-from holdtrue.scoring.text import fold
+from holdtrue.scoring.text import Prompt, fold
 
 # "SAGE-Legion", 'SAGE "Legion,"', "SAGE (Legion)"; the variant must itself be capitalised.
 _HYPHEN = r"[-\u2010\u2011]"
@@ -66,6 +66,7 @@ _NOT_NAMES = frozenset(
     ]
 )
 MIN_OPENINGS = 2
+KEPT, LONGEST_KEPT = 1_000, 2_000  # prompts
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,17 @@ class Names:
     common: bool
     firsts: tuple[str, ...]
     openings: frozenset[str] = frozenset()
+    prompts: dict[str, Prompt] = field(default_factory=dict, compare=False)
+
+    def prompt(self, text: str) -> Prompt:
+        """What the partner said, with the names hidden; kept, since sessions share prompts."""
+        found = self.prompts.get(text)
+        if found is None:
+            folded = fold(text)
+            found = Prompt(folded, [mention.span for mention in self.find(text, folded)])
+            if len(text) <= LONGEST_KEPT and len(self.prompts) < KEPT:
+                self.prompts[text] = found
+        return found
 
     def find(self, text: str, folded: str) -> list[Mention]:
         """Every mention in ``text`` in order of place, none overlapping another.
@@ -149,21 +161,28 @@ def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str])
     openings = _openings(responses)
     if not openings:
         return found
-    return replace(found, openings=openings)
+    return replace(found, openings=openings, prompts={})
 
 
 def _given(persona: Persona, prompts: Iterable[str]) -> list[str]:
     """The names that the partner gives the persona besides its own."""
     given: list[str] = []
     for prompt in prompts:
-        for match in _GIVEN.finditer(prompt):
-            variant = match[1] or match[2]
+        for variant in _kept_called(prompt) if len(prompt) <= LONGEST_KEPT else _called(prompt):
             for name in persona.names:
                 if variant.startswith(name):
                     variant = variant[len(name) :].lstrip("-")
             if len(variant) > 1 and variant.lower() not in _NOT_NAMES:
                 given.append(variant)
     return given
+
+
+def _called(prompt: str) -> list[str]:
+    """What a prompt calls the persona in "You are X, …", whether that is a name or not."""
+    return [match[1] or match[2] for match in _GIVEN.finditer(prompt)]
+
+
+_kept_called = lru_cache(maxsize=KEPT)(_called)
 
 
 def _openings(responses: Iterable[str]) -> frozenset[str]:

@@ -39,7 +39,10 @@ _RECIPROCAL = re.compile(
     r"\w+[^.!?]{0,80}\b(?:and|but|while|so|then) you\b",
     re.ASCII,
 )
-_JOINTS = ("and ", "but ", "while ", "so ", "then ")
+_JOINTS = [
+    f"{word} {who}" for word in ("and", "but", "while", "so", "then") for who in ("i", "you")
+]
+_CLOSE = ("and ", "between ", " of us", "the two of us", "we both", "each other")
 _OURS = re.compile(
     r"\bour (?:[\w-]+ ){0,2}(?:communication|conversations?|sessions?|interactions?|discussions?|"
     r"exchanges?|dialogue|history|work|collaborat\w+|partnership|relationships?|journey|time|"
@@ -112,10 +115,11 @@ def _pairs(sentences: list[Sentence]) -> int:
     for sentence in sentences:
         kinds = sentence.kinds
         both = kinds & YOU and kinds & SELF
-        if both or kinds & PAIRING:
-            found += len(_BETWEEN.findall(sentence.text))
-        if both and any([joint in sentence.text for joint in _JOINTS]):
-            found += len(_RECIPROCAL.findall(sentence.text))
+        text = sentence.text
+        if (both or kinds & PAIRING) and any([part in text for part in _CLOSE]):
+            found += len(_BETWEEN.findall(text))
+        if both and any([joint in text for joint in _JOINTS]):
+            found += len(_RECIPROCAL.findall(text))
     return found
 
 
