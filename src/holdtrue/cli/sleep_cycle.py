@@ -181,6 +181,7 @@ def _show(record: CycleRecord) -> None:
         title=f"Sleep {record.config.name}: {record.outcome.tag}",
     )
     click.echo(printable(words.prose(record.outcome.headline)))
+    click.echo(f"Next: {record.outcome.next_step}")
 
 
 def _shown(path: Path) -> str:

@@ -28,6 +28,7 @@ from holdtrue.documents.blocks import (
     Tag,
     Tone,
     Transcripts,
+    with_code,
 )
 from holdtrue.documents.comparison_report import difference, difference_figure, differs
 from holdtrue.documents.escape import markdown, one_line
@@ -93,6 +94,7 @@ def cycle_document(record: CycleRecord) -> Document:
         outcome=Tag(outcome.tag, TONES[outcome.tag]),
         sureness=f"{words.plural(config.sessions, 'session')} an arm, equal seeds and phrasings; "
         "differences are shown at a Holm-adjusted p of 0.05 over sessions.",
+        next_step=with_code(outcome.next_step),
         facts=(
             ("Base", words.model_name(config.base)),
             ("Examples", str(record.dataset.card.train)),

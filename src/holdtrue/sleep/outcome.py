@@ -16,6 +16,17 @@ from holdtrue.tomlfile import StrictModel
 ALPHA = 0.05
 SPOILT = 1.10  # perplexity on neutral text, times that of the base
 Answer = Literal["yes", "no", "open"]
+Outcome = Literal["helped", "helped at a cost", "harmed", "no effect shown"]
+NEXT: Mapping[Outcome, str] = {
+    "helped": "Put the adapter through the whole test with `holdtrue test`: a cycle compares arms, "
+    "it does not say that the criteria are met.",
+    "helped at a cost": "Try fewer epochs or a lower learning rate in another cycle, or accept the "
+    "cost and test the adapter with `holdtrue test`.",
+    "harmed": "Remove the cycle's folder. Read what was curated before another try: a model learns "
+    "the manners of its examples, the bad ones too.",
+    "no effect shown": "More good sessions to learn from, or more sessions an arm, would show "
+    "more; a larger model (`holdtrue ladder`) may be cheaper than either.",
+}
 Shift = Literal["fell", "rose", "not shown", "unscored"]
 
 
@@ -32,9 +43,13 @@ class Finding(StrictModel):
 class CycleOutcome(StrictModel):
     """What a cycle came to: one word, one sentence, and the findings it rests on."""
 
-    tag: Literal["helped", "helped at a cost", "harmed", "no effect shown"]
+    tag: Outcome
     headline: str
     findings: tuple[Finding, ...]
+
+    @property
+    def next_step(self) -> str:
+        return NEXT[self.tag]
 
     def finding(self, name: str) -> Finding:
         return next(one for one in self.findings if one.name == name)
@@ -58,6 +73,7 @@ def judge_cycle(
     gains = [one for one in (gaming, collapse, identity) if one.good is True]
     losses = [one for one in (gaming, collapse, identity) if one.good is False]
     costs = [one for one in (lost, marker) if one.good is False]
+    tag: Outcome
     if losses:
         tag, word = "harmed", "It did harm"
     elif gains and costs:
