@@ -127,10 +127,10 @@ class Opened:
 
 
 class Ours:
-    """An engine of ours with ``flight`` sessions going on at once."""
+    """An engine of ours with ``flight`` sessions going on at once, by default all it can."""
 
-    def __init__(self, opened: Opened, flight: int) -> None:
-        self.opened, self.flight = opened, flight
+    def __init__(self, opened: Opened, flight: int | None = None) -> None:
+        self.opened, self.flight = opened, flight or opened.engine.concurrency
 
     def close(self) -> None:
         self.opened.close()

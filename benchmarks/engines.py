@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from engine_drivers import (
+    MODEL,
     Bare,
     Driver,
     Ours,
@@ -31,13 +32,17 @@ from engine_drivers import (
     spin,
     transformers_engine,
 )
+from holdtrue.engines import memory
+from holdtrue.engines.base import EngineOptions
 from holdtrue.engines.fetch import fetch
-from holdtrue.engines.llamacpp_layout import CONTEXT, LANES, Layout, usable_cores
+from holdtrue.engines.gguf_header import read_header
+from holdtrue.engines.llamacpp_layout import CONTEXT, LANES, Layout, plan_layout, usable_cores
 from holdtrue.protocol import Sampling
 
-BARE = "xllamacpp, bare"
+BARE = "xllamacpp, bare, 1 server x 8 slots"
+BARE_ALIKE = "xllamacpp, bare, laid out like the embedded engine"
 EMBEDDED = "embedded engine"
-REPRODUCIBLE = "embedded engine, --reproducible"
+BATCHED = "embedded engine, 1 server x 8 slots (no replay)"
 BUSY = "embedded engine beside a busy loop"
 LLAMA = "embedded engine beside a second llama.cpp"
 PLAIN = "plain loop of transformers.generate"
@@ -97,6 +102,12 @@ BOUNDS = (
     Bound(
         "embedded over bare, tokens/s", 0.97, False, median_ratio(EMBEDDED, BARE, tokens_a_second)
     ),
+    Bound(
+        "embedded over bare with the same layout, tokens/s",
+        0.97,
+        False,
+        median_ratio(EMBEDDED, BARE_ALIKE, tokens_a_second),
+    ),
     Bound("prompt tokens evaluated over distinct", 1.15, True, evaluated),
     Bound(
         "embedded over the plain loop, sessions/min",
@@ -125,19 +136,24 @@ BOUNDS = (
 )
 
 
-def planned(slots: int = LANES) -> Layout:
+def one_server(slots: int = LANES) -> Layout:
     return Layout(1, slots, usable_cores(), CONTEXT, replayable=slots == 1)
+
+
+def like_ours() -> Layout:
+    """The layout that the embedded engine plans on this machine."""
+    header = read_header(fetch(MODEL))
+    return plan_layout(EngineOptions(), header, cores=usable_cores(), available=memory.available())
 
 
 def layouts() -> dict[str, Callable[[], Driver]]:
     cores = usable_cores()
     each = max(1, LANES // cores)
     return {
-        "1 server x 1 slot": lambda: Ours(embedded(planned(1)), 1),
-        "1 server x 4 slots": lambda: Ours(embedded(planned(4)), 4),
-        "1 server x 8 slots, 4 in flight": lambda: Ours(embedded(planned()), 4),
+        "1 server x 1 slot": lambda: Ours(embedded(one_server(1))),
+        "1 server x 4 slots": lambda: Ours(embedded(one_server(4))),
         f"{cores} servers x {each} slots x 1 thread": lambda: Ours(
-            embedded(Layout(cores, each, 1, CONTEXT, replayable=False)), cores * each
+            embedded(Layout(cores, each, 1, CONTEXT, replayable=False))
         ),
     }
 
@@ -145,21 +161,22 @@ def layouts() -> dict[str, Callable[[], Driver]]:
 def drivers_of(part: str, chosen: argparse.Namespace) -> dict[str, Driver]:
     """Loads what a part compares."""
     if part == "neighbours":
-        ours = Ours(embedded(), LANES)
+        ours = Ours(embedded())
         return {EMBEDDED: ours, BUSY: ours, LLAMA: ours}
     if part == "transformers":
-        name = chosen.model or f"hf:{fetch('smollm2-135m')}"
+        name = chosen.model or f"hf:{fetch(MODEL)}"
         opened = transformers_engine(name, 8)
         return {
-            EMBEDDED: Ours(embedded(), LANES),
+            EMBEDDED: Ours(embedded()),
             EIGHT: Ours(opened, 8),
             ALONE: Ours(opened, 1),
             PLAIN: PlainLoop(name),
         }
     known: dict[str, Callable[[], Driver]] = {
-        BARE: lambda: Bare(planned()),
-        EMBEDDED: lambda: Ours(embedded(), LANES),
-        REPRODUCIBLE: lambda: Ours(embedded(reproducible=True), usable_cores()),
+        BARE: lambda: Bare(one_server()),
+        BARE_ALIKE: lambda: Bare(like_ours()),
+        EMBEDDED: lambda: Ours(embedded()),
+        BATCHED: lambda: Ours(embedded(one_server())),
         **(layouts() if chosen.layouts else {}),
     }
     return {name: make() for name, make in known.items()}
@@ -219,7 +236,7 @@ def main() -> int:
     parser.add_argument("--model", help="hf:… for the transformers part [the embedded one]")
     parser.add_argument("--layouts", action="store_true", help="other layouts too")
     chosen = parser.parse_args()
-    fetch("smollm2-135m")
+    fetch(MODEL)
     held = True
     for part in chosen.part or parts:
         table = run_part(part, chosen)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from gguf_factory import write_gguf
 from hypothesis import given
@@ -18,18 +20,35 @@ def header(tmp_path_factory: pytest.TempPathFactory) -> GgufHeader:
     return read_header(write_gguf(tmp_path_factory.mktemp("layout") / "m.gguf"))
 
 
-def test_by_default_one_server_batches_eight_conversations(header: GgufHeader) -> None:
-    layout = plan_layout(EngineOptions(), header, cores=2, available=PLENTY)
+@pytest.fixture(scope="module")
+def large(header: GgufHeader) -> GgufHeader:
+    """The same model with weights that no processor's cache holds."""
+    tensor = replace(header.tensors[0], shape=(4_096, 1_000_000), kind=0)
+    return replace(header, tensors=(*header.tensors, tensor))
+
+
+def test_a_large_model_batches_eight_conversations_in_one_server(large: GgufHeader) -> None:
+    layout = plan_layout(EngineOptions(), large, cores=2, available=PLENTY)
     assert layout == Layout(1, 8, 2, CONTEXT, replayable=False)
 
 
-def test_one_conversation_at_a_time_is_replayable(header: GgufHeader) -> None:
-    layout = plan_layout(EngineOptions(concurrency=1), header, cores=2, available=PLENTY)
+def test_a_small_model_gets_a_replayable_server_a_core(header: GgufHeader) -> None:
+    layout = plan_layout(EngineOptions(), header, cores=2, available=PLENTY)
+    assert layout == Layout(2, 1, 1, CONTEXT, replayable=True)
+
+
+def test_more_conversations_than_cores_share_one_server(header: GgufHeader) -> None:
+    layout = plan_layout(EngineOptions(concurrency=6), header, cores=2, available=PLENTY)
+    assert layout == Layout(1, 6, 2, CONTEXT, replayable=False)
+
+
+def test_one_conversation_at_a_time_is_replayable(large: GgufHeader) -> None:
+    layout = plan_layout(EngineOptions(concurrency=1), large, cores=2, available=PLENTY)
     assert layout == Layout(1, 1, 2, CONTEXT, replayable=True)
 
 
-def test_reproducible_output_has_servers_of_one_slot_and_one_thread(header: GgufHeader) -> None:
-    layout = plan_layout(EngineOptions(reproducible=True), header, cores=4, available=PLENTY)
+def test_reproducible_output_has_servers_of_one_slot_and_one_thread(large: GgufHeader) -> None:
+    layout = plan_layout(EngineOptions(reproducible=True), large, cores=4, available=PLENTY)
     assert (layout.servers, layout.slots, layout.threads, layout.replayable) == (4, 1, 1, True)
 
 

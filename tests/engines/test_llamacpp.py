@@ -139,8 +139,8 @@ def test_the_facts_come_from_the_file_itself(model: str) -> None:
         assert "SmolLM" in str(facts.template_system)
         assert facts.context_length == 512
         assert facts.device == "cpu"
-        assert facts.replayable is False
-        assert facts.settings["slots"] == 2
+        assert facts.settings["servers"] * facts.settings["slots"] == 2
+        assert facts.replayable == (facts.settings["slots"] == 1)
         assert engine.load is not None
         assert engine.load.memory_after > engine.load.memory_before
 
@@ -246,6 +246,25 @@ def test_reproducible_output_does_not_depend_on_how_many_talk_at_once(model: str
     # with one lane for both, each session loses its place to the other after every turn
     one = with_engine(sessions, model, reproducible=True, concurrency=1, context_length=512)
     assert two == one
+
+
+@pytest.mark.model
+def test_a_slot_keeps_the_system_message_for_its_next_session_which_replays_all_the_same(
+    model: str,
+) -> None:
+    async def in_turn(engine: LlamaCppEngine) -> tuple[list[str], int]:
+        await talk(engine, 1)
+        before = engine.evaluated_tokens
+        return await talk(engine, 2), engine.evaluated_tokens - before
+
+    async def alone(engine: LlamaCppEngine) -> tuple[list[str], int]:
+        return await talk(engine, 2), engine.evaluated_tokens
+
+    options = {"reproducible": True, "concurrency": 1, "context_length": 512}
+    said, evaluated = with_engine(in_turn, model, **options)
+    said_alone, evaluated_alone = with_engine(alone, model, **options)
+    assert said == said_alone
+    assert evaluated < evaluated_alone - 10
 
 
 SILENT = """

@@ -128,6 +128,12 @@ class GgufHeader:
         value = self.number("attention.value_length") or width
         return 2 * layers * kv_heads * (key + value) or None
 
+    @property
+    def keeps_prefixes(self) -> bool:
+        """Whether a cache can be cut back to any token: not so with windows or a running state."""
+        marks = (".sliding_window", ".ssm.", ".wkv.", ".shortconv.")
+        return not any(mark in key for key in self.metadata for mark in marks)
+
 
 def tensor_bytes(tensor: Tensor, path: Path) -> int:
     """Bytes of a tensor's data in its own type."""

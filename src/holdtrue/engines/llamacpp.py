@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -41,10 +41,11 @@ from holdtrue.engines.systems import fold_systems
 from holdtrue.engines.template import TemplateFacts, inspect_template
 from holdtrue.engines.thinking import spoken
 from holdtrue.errors import EngineError, GenerationError
-from holdtrue.messages import Message
+from holdtrue.messages import Message, Role
 from holdtrue.protocol import Sampling
 
 PATIENCE_SECONDS = 5.0
+PRIMER = Message(Role.USER, "\u2042")
 ADAPTER_BASE = "holdtrue.base_sha256"
 """Where an adapter made by `holdtrue sleep merge` names the sha256 of its base."""
 
@@ -195,6 +196,7 @@ class LlamaCppEngine(Engine):
             if not text:
                 raise GenerationError("the model gave an empty reply")
         except GenerationError:
+            lane.primed = ()
             self._parked.park(before)  # a second try goes on from the same state
             raise
         lane.held = before.after(messages, text, asked)
@@ -229,14 +231,44 @@ class LlamaCppEngine(Engine):
     def _answer(
         self, lane: Lane, asked: Asked, before: Conversation, stop: threading.Event | None
     ) -> Completion:
-        return lane.server.ask(
+        primed = 0
+        reuse = bool(before.asked) or not self._replays
+        if not reuse:
+            reuse, primed = self._prime(lane, asked)
+        completion = lane.server.ask(
             asked.messages,
             asked.sampling,
             seed=asked.seed,
             slot=lane.slot,
-            reuse=bool(before.asked) or not self._replays,
+            reuse=reuse,
             stop=stop,
         )
+        return replace(completion, evaluated=(completion.evaluated or 0) + primed)
+
+    def _prime(self, lane: Lane, asked: Asked) -> tuple[bool, int]:
+        """Bring a slot into the state in which every session with this opening begins.
+
+        A short question of our own after the same system message makes llama.cpp cut its cache
+        back to that message, whatever the slot held after it; the message itself is evaluated
+        once, always in the same pieces, so that a session's text does not depend on which
+        sessions its slot had before. Tells whether to go on from there, and the tokens evaluated.
+        """
+        opening, known = asked.messages[:1], lane.primed
+        lane.primed = ()
+        if self._loaded is None or not self._loaded.header.keeps_prefixes:
+            return False, 0
+        if opening[0].role is not Role.SYSTEM:
+            return False, 0
+        done = lane.server.ask(
+            (*opening, PRIMER),
+            asked.sampling.model_copy(update={"max_tokens": 1}),
+            seed=0,
+            slot=lane.slot,
+            reuse=known == opening,
+            stop=None,
+        )
+        lane.primed = opening
+        return True, done.evaluated or 0
 
     @property
     def _replays(self) -> bool:

@@ -60,11 +60,15 @@ def _said_before(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 @dataclass(slots=True)
 class Lane:
-    """A slot of a server, and the conversation that it holds."""
+    """A slot of a server, and the conversation that it holds.
+
+    ``primed`` is the opening whose evaluation the slot's cache begins with, empty where unknown.
+    """
 
     server: NativeServer
     slot: int
     held: Conversation = field(default_factory=Conversation)
+    primed: tuple[Message, ...] = ()
     used: float = 0.0
     busy: bool = False
 

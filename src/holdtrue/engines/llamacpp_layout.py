@@ -23,7 +23,8 @@ LANES = 8
 MAX_THREADS = 16
 SERVER_BYTES = 90_000_000
 MEMORY_SHARE = 0.6
-REPLAY_MAX_SERVERS = 8
+MAX_SERVERS = 8
+SMALL_BYTES = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +66,30 @@ def plan_layout(
 ) -> Layout:
     """The layout for ``cores`` and ``available`` bytes of memory.
 
-    Asking for one conversation at a time, or for reproducible output, gives one slot a server.
-    Raises ConfigError for a context beyond what the model was made for.
+    A small model on a processor gets servers of one slot and one thread, one a core: batching
+    saves next to nothing where the weights stay in the processor's cache, while threads that
+    wait for each other lose a lot beside a busy neighbour; and the same seeds give the same text.
+    A larger one gets one server with many slots, which reads its weights once for all of them,
+    unless it is to be reproducible. Raises ConfigError for a context beyond what the model was
+    made for.
     """
     context = _context(options, header)
+    asked = options.concurrency
+    small = not on_accelerator and header.weight_bytes <= SMALL_BYTES
+    if wanted := wanted_servers(options, cores=cores, small=small):
+        servers = asked or _fitting(wanted, header, context, available, servers=True)
+        return Layout(servers, 1, options.threads or 1, context, replayable=not on_accelerator)
     threads = options.threads or min(cores, MAX_THREADS)
-    if options.reproducible:
-        threads = options.threads or 1
-        wanted = options.concurrency or min(max(1, cores // threads), REPLAY_MAX_SERVERS)
-        servers = options.concurrency or _fitting(wanted, header, context, available, servers=True)
-        return Layout(servers, 1, threads, context, replayable=not on_accelerator)
-    lanes = options.concurrency or _fitting(LANES, header, context, available, servers=False)
+    lanes = asked or _fitting(LANES, header, context, available, servers=False)
     return Layout(1, lanes, threads, context, replayable=lanes == 1 and not on_accelerator)
+
+
+def wanted_servers(options: EngineOptions, *, cores: int, small: bool) -> int:
+    """Servers of one slot each, as far as memory allows; 0 for one server with many slots."""
+    most = max(1, min(cores // (options.threads or 1), MAX_SERVERS))
+    if options.reproducible or (small and (options.concurrency or 1) <= most):
+        return options.concurrency or most
+    return 0
 
 
 def _context(options: EngineOptions, header: GgufHeader) -> int:
