@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from holdtrue.engines.memory import peak_resident, release
@@ -43,6 +44,7 @@ def show(name: str, trained: Trained) -> None:
         "examples": trained.manifest.examples,
         "steps": len(trained.losses),
         "seconds": round(trained.seconds, 1),
+        "processor_seconds": round(time.process_time(), 1),
         "peak_gb": round((peak_resident() or 0) / 1e9, 2),
         "held_out": [round(held[step], 4) for step in sorted(held)],
         "losses": [round(loss, 4) for loss in trained.losses],

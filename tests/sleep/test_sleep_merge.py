@@ -82,6 +82,17 @@ def test_a_merged_folder_says_what_base_and_adapter_say(
     assert origin["base"]["model"] == base
 
 
+def test_a_base_from_a_gguf_file_becomes_a_folder_too(
+    file: tuple[str, Path], tmp_path: Path
+) -> None:
+    base, adapter = file
+    merge_folder(adapter, tmp_path / "m", base=None, bits=32, options=OPTIONS)
+    assert np.allclose(logits(f"hf:{tmp_path / 'm'}"), logits(base, adapter), atol=1e-4)
+    config = (tmp_path / "m" / "config.json").read_text()
+    assert "quantization" not in config
+    assert str(tmp_path) not in config
+
+
 def test_a_merged_folder_is_a_model_that_speaks(folder: tuple[str, Path], tmp_path: Path) -> None:
     merge_folder(folder[1], tmp_path / "m", base=None, bits=16, options=OPTIONS)
     for name in (f"hf:{tmp_path / 'm'}", str(tmp_path / "m")):

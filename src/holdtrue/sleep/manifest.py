@@ -117,7 +117,7 @@ def read_manifest(folder: Path) -> Manifest:
         body = json.loads(path.read_text(encoding="utf-8"))
         manifest = Manifest.model_validate(body, strict=False)
         data = (folder / ADAPTER).read_bytes()
-    except (OSError, ValueError, ValidationError) as error:
+    except (OSError, ValueError, RecursionError, ValidationError) as error:
         raise ConfigError(
             f"no adapter of holdtrue: {' '.join(str(error).split())[:200]}",
             where=str(path),

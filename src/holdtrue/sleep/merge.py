@@ -64,6 +64,7 @@ def merge_folder(
         model = loaded.model.to(torch.float16) if bits == 16 else loaded.model
         for value in (*model.parameters(), *model.buffers()):
             value.data = value.data.contiguous()
+        _forget_gguf(model)
         _save(model, loaded.tokenizer, _origin(manifest, bits), out)
     return manifest
 
@@ -106,6 +107,19 @@ def find_converter() -> str | None:
     return next((found for name in CONVERTERS if (found := shutil.which(name))), None)
 
 
+def _forget_gguf(model: Any) -> None:
+    """Let a model that came from a GGUF file be what it is now, one of plain weights.
+
+    transformers has dequantized them and still calls it quantized, which it does not save.
+    """
+    if getattr(model, "hf_quantizer", None) is None:
+        return
+    model.hf_quantizer = None
+    model.is_quantized = False
+    if hasattr(model.config, "quantization_config"):
+        del model.config.quantization_config
+
+
 def _save(model: Any, tokenizer: Any, origin: str, out: Path) -> None:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -119,6 +133,9 @@ def _save(model: Any, tokenizer: Any, origin: str, out: Path) -> None:
             part.replace(out)
     except OSError as error:
         raise _cannot_write(out, error) from None
+    except ValueError as error:
+        said = " ".join(str(error).split())[:200]
+        raise EngineError(f"transformers does not save this model: {said}") from None
 
 
 def _origin(manifest: Manifest, bits: int) -> str:
