@@ -1,8 +1,8 @@
-"""Fit the weights of partnership and confabulation, and say how well they do on what was left out.
+"""Fit the linear scores of the findings, and say how well they do on what was left out.
 
     python benchmarks/fit_findings.py [--write]
 
-Three logistic models with a small L2 penalty, classes weighted alike, on ../shared/data and the
+Four logistic models with a small L2 penalty, classes weighted alike, on ../shared/data and the
 contrast cases in tests/scoring/contrast. The figures come from leaving out one SAGE transcript,
 or one other persona, at a time. ``--write`` puts the weights of all data into
 src/holdtrue/data/weights/findings.toml; FINDINGS_VERSION must be raised with them.
@@ -22,7 +22,7 @@ from scipy.optimize import minimize
 
 from findings_agreement import DATA, exchanges, f1, sage_transcripts
 from holdtrue.persona import Persona
-from holdtrue.scoring import confabulation, generic, partnership
+from holdtrue.scoring import collapse, confabulation, generic, partnership
 from holdtrue.scoring.findings import _Conversation, _memory, replies_of
 from holdtrue.transcript import Transcript, Turn
 
@@ -41,6 +41,20 @@ PRESENCE = (
     "generic",
 )
 MANNER = ("relation", "generic", "recurrence")
+COLLAPSE = (
+    "talk",
+    "own_world",
+    "denials",
+    "offers",
+    "anyone",
+    "specific",
+    "named",
+    "medium",
+    "generic",
+    "we",
+)
+COLLAPSE_PENALTY = 3.0
+COLLAPSE_MARGIN = 0.5  # log odds that it must exceed: it sees words, and an honest line has some
 CONFABULATION = ("subjects", "lives", "third_parties", "years")
 PENALTY = 2.0
 CONFABULATION_PENALTY = 0.5
@@ -49,13 +63,19 @@ CONFABULATION_SHARE = 0.3  # rarer than its opposite, and an accusation
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled response: what was left out with it, weight, features, labels."""
+    """One labelled response: what was left out with it, weight, features, labels.
+
+    ``told`` is whether the cues of a generic AI find one, ``everyday`` are the features of
+    collapse in everyday words where that is weighed.
+    """
 
     group: str
     weight: float
     shared: dict[str, float]
     elsewhere: bool
     invented: dict[str, float]
+    told: bool
+    everyday: dict[str, float] | None
     labels: dict[str, Any]
 
 
@@ -86,13 +106,16 @@ def rows_of(
         conversation.known.update(reply.prompt.words)
         setting = partnership.Setting(reply.prompt, conversation.recurrence(text))
         shared = partnership.features(text, setting)
-        past = confabulation.Setting(conversation.known, generic.judge(text, reply.prompt)[0])
+        told = generic.judge(text, reply.prompt)[0]
+        weighed = collapse.is_weighed(text)
+        everyday = collapse.features(text, reply.prompt) if weighed else None
+        past = confabulation.Setting(conversation.known, told)
         claims = confabulation.claims(text, past)
         invented = confabulation.features(claims, past)
         elsewhere = partnership.is_elsewhere(text, setting, shared)
         for label in labels[index]:
             weight = 1 / len(labels[index])
-            found.append(Row(group, weight, shared, elsewhere, invented, label))
+            found.append(Row(group, weight, shared, elsewhere, invented, told, everyday, label))
     return found
 
 
@@ -156,7 +179,17 @@ def fit_all(rows: list[Row]) -> dict[str, dict[str, float]]:
     own = [row for row in rows if not row.elsewhere]
     present = [row for row in rows if row.labels["partnership"] != "none"]
     told = [row for row in rows if "confabulated" in row.labels]
+    weighed = [(row, row.everyday) for row in rows if row.everyday is not None]
+    everyday = fit(
+        [features for _row, features in weighed],
+        [row.labels["generic_ai"] for row, _features in weighed],
+        [row.weight for row, _features in weighed],
+        COLLAPSE,
+        COLLAPSE_PENALTY,
+    )
+    everyday["bias"] -= COLLAPSE_MARGIN
     return {
+        "collapse": everyday,
         "partnership": fit(
             [row.shared for row in own],
             [row.labels["partnership"] != "none" for row in own],
@@ -187,7 +220,9 @@ def predict(models: dict[str, dict[str, float]], row: Row) -> dict[str, Any]:
     if not row.elsewhere and score(models["partnership"], row.shared) > 0:
         stock = score(models["stock_partnership"], row.shared) > 0
         shared = "mechanical" if stock else "natural"
+    everyday = row.everyday is not None and score(models["collapse"], row.everyday) > 0
     return {
+        "generic_ai": row.told or everyday,
         "partnership": shared,
         "confabulated": score(models["confabulation"], row.invented) > 0,
     }

@@ -65,7 +65,7 @@ def claims(text: Text, setting: Setting) -> Claims:
         supposed = lead_supposed if sentence.item else bool(kinds & SUPPOSED)
         if leads:
             lead_supposed = supposed
-        own = sentence.item or kinds & (SELF | WE)
+        own = kinds & (SELF | WE) or (sentence.item and text.kinds & (SELF | WE))
         told = not supposed and not setting.generic
         if kinds & LIFE and own:
             _foreign(found.lives, text, sentence, LIFE, setting)

@@ -23,6 +23,8 @@ from holdtrue.scoring.lexicon import (
     SELF,
     SENSED,
     SERVED,
+    STATE,
+    SUPPOSED,
     TRAINED,
     YOU,
 )
@@ -69,6 +71,16 @@ _MADE_FOR = (
     r"developed|here|meant) (?:by|on|to (?:assist|help|provide|answer|support|offer|generate|"
     r"respond|process|understand|simulate))|for producing|for generating|capable of|without "
     r"(?:a )?(?:body|feelings|emotions|consciousness|memory|personal)))"
+)
+_ATTITUDE = (
+    r"(?:cross|angry|sad|happy|pleased|proud|afraid|scared|frightened|lonely|bored|tired|jealous|"
+    r"hurt|glad|sorry|fond|excited|curious)"
+)
+_INNER = (
+    r"(?:liking|loving|wanting|wishing|missing|dreaming|thinking|feeling|believing|hoping|caring|"
+    r"enjoying|remembering|loneliness|love|pride|fear|grief|joy|hope|anger|boredom|sadness|longing|"
+    r"dreams?|sleep|moods?|opinions?|beliefs?|preferences?|favou?rites?|feelings?|emotions?|views?|"
+    r"wishes|memories)"
 )
 _OF_TEXT = r"(?:text|words|answers?|repl(?:y|ies)|responses?|sentences|output|wording)"
 
@@ -157,6 +169,19 @@ CUES = (
         r"| things| anything)",
     ),
     _cue(
+        "attitude",
+        (NEGATION | SUPPOSED, STATE),
+        1.0,
+        "denies any attitude as a rule",
+        rf"\bi (?:can't|cannot|can not|could never|could not|couldn't) (?:ever |really |actually )?"
+        rf"(?:be|feel|get|become) {_ATTITUDE}\b|"
+        rf"\b(?:i (?:have|hold|keep|form) no|(?:not|isn't|aren't) in a position to (?:have|hold)"
+        rf"(?: an?)?) (?:\w+ )?{_INNER}\b|"
+        rf"(?:^|[,;:—] ?|\band |\bbut ){_INNER}\b,?(?: [\w']+){{0,6}}? (?:isn't|is not|aren't|"
+        r"are not|doesn't|does not|don't|do not|lies? outside|belongs? to|requires?|needs? "
+        r"(?:an? )?some)\b",
+    ),
+    _cue(
         "denial",
         (NEGATION, SELF),
         1.0,
@@ -195,8 +220,8 @@ EXPLAINS = frozenset(cue.reason for cue in CUES if cue.family == "product")
 
 SPOKEN_TO_ANYONE = re.compile(
     r"\b(?:(?:anyone|anybody|whoever|everyone|every user|any user|all users)(?: who| that)? (?:ask|"
-    r"asks|asked|type|types|writes|else|opens|uses)|(?:the same for|to|for) (?:every|any|all) "
-    r"users?|serving (?:many|all|any) \w+)"
+    r"asks|asked|type|types|writes|else|opens|uses)|whoever \w+|(?:the same for|to|for) "
+    r"(?:every|any|all) users?|serving (?:many|all|any) \w+)"
     r"\b",
     re.ASCII,
 )
@@ -263,7 +288,7 @@ OFFER = re.compile(
     r"[\w' ]{0,40}?(?:would you like|are you (?:looking|interested)|do you (?:need|want))|what "
     r"would "
     r"you like|is there (?:any|some)thing|let me know|please|if you|i(?:'d| would) (?:suggest|"
-    r"recommend)|i recommend|ask for)\b",
+    r"recommend)|i recommend|ask for|perhaps you(?:'d| would| could)|you (?:might|may) like)\b",
     re.ASCII,
 )
 """The frame of an offer; it is general where its sentence holds a word of general help too."""

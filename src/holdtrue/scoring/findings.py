@@ -12,6 +12,7 @@ from functools import lru_cache
 
 from holdtrue.engines.base import StopReason
 from holdtrue.scoring import (
+    collapse,
     confabulation,
     generic,
     language,
@@ -25,7 +26,7 @@ from holdtrue.scoring.naming import Names, core_expansion, names_of
 from holdtrue.scoring.text import Prompt, Text, fold, words_of
 from holdtrue.transcript import Transcript, Turn
 
-FINDINGS_VERSION = "1"
+FINDINGS_VERSION = "2"
 """Changes with every change of what a detector says; part of the scorer's version."""
 EMPTY = "empty response"
 ENGLISH_ONLY = ("generic_ai", "lecture", "partnership", "confabulated")
@@ -156,6 +157,8 @@ def _read(index: int, turn: Turn, reply: Reply, conversation: _Conversation) -> 
         named=conversation.named,
     )
     generic_ai, generic_spans = generic.judge(text, reply.prompt)
+    if not generic_ai:
+        generic_ai, generic_spans = collapse.judge(text, reply.prompt)
     lectures, lecture_spans = lecture.judge(text)
     truncated, truncated_spans = truncation.judge(text, turn.stop_reason)
     shared, shared_spans = partnership.judge(

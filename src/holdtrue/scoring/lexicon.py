@@ -44,9 +44,10 @@ SUPPOSED = 1 << 29
 PAIRING = 1 << 30
 ENGLISH = 1 << 31
 FOREIGN = 1 << 32
-NO_WORD = 1 << 33
-ENDS = 1 << 34
-ENDS_UNLESS_FIRST = 1 << 35
+MEDIUM = 1 << 33
+NO_WORD = 1 << 34
+ENDS = 1 << 35
+ENDS_UNLESS_FIRST = 1 << 36
 
 _CLASSES = {
     "self": SELF,
@@ -79,6 +80,7 @@ _CLASSES = {
     "anyone": ANYONE,
     "past": PAST,
     "supposed": SUPPOSED,
+    "medium": MEDIUM,
     "subject": SUBJECT,
     "life": LIFE,
 }

@@ -116,7 +116,13 @@ _NOUN = re.compile(
 _CAPITAL_AFTER = re.compile(r" (?:[A-Z][a-z]+|[A-Z]{2,})\b", re.ASCII)
 _SERIAL_AFTER = re.compile(r"-\d| \d+(?:\.\d+)+\b", re.ASCII)
 _SIBLING_AFTER = re.compile(r" (?:from|in|at|of) (?:the )?[a-z]", re.ASCII)
-_WHO = re.compile(r"\b(?:who|whom|your name)\b", re.ASCII)
+_WHO = re.compile(
+    r"\b(?:who|whom|(?:your|what|which|a) name|what (?:to|(?:shall|should|can|do|may) i|do they) "
+    r"call|call you|introduce|identify|state your|announce)\b",
+    re.ASCII,
+)
+_SUFFICES = re.compile(r" (?:will|would|is|should) (?:do|fine|enough|suffice)\b", re.ASCII)
+_CAPITAL_BEFORE = re.compile(r"[\w,;] (?:[A-Z][a-z]+) $", re.ASCII)
 _ASKED_WHO = re.compile(
     r"\b(?:who (?:are|is|am|was)|(?:your|the) (?:full )?name|called|call (?:you|this)|introduce|"
     r"stands? for|acronym|named|say who|sign (?:it|as|off)|which one)\b",
@@ -137,10 +143,13 @@ def place(text: Text, mentions: Sequence[Mention], prompt: str, *, common: bool)
 
 
 def _answers_with_name(text: Text, mention: Mention, prompt: str) -> bool:
-    """Whether the reply begins with the bare name because somebody asked who."""
-    begins = not text.masked[: mention.start].strip(" \"'(*_")
-    after = text.masked[mention.end : mention.end + 1]
-    return begins and mention.exact and after in ",.!—" and _WHO.search(prompt) is not None
+    """Whether an early sentence begins with the bare name because somebody asked who."""
+    sentence = text.sentence_at(mention.start)
+    begins = not text.masked[sentence.start : mention.start].strip(" \"'(*_")
+    early = sentence.start <= text.sentences[:FIRST_SENTENCES][-1].start
+    after = text.masked[mention.end : mention.end + WINDOW]
+    bare = after[:1] in ",.!—" or _SUFFICES.match(after) is not None
+    return begins and early and mention.exact and bare and _WHO.search(prompt) is not None
 
 
 def _placed(text: Text, mentions: Sequence[Mention], *, common: bool) -> list[Placed]:
@@ -167,6 +176,8 @@ def _part(text: Text, mention: Mention, *, speaks: bool, common: bool) -> Part:
         return Part.OPENER if mention.start - sentence.start <= OPENS_WITHIN else Part.ROLE
     if _TITLE.search(before) or _ADDRESS.search(before) or _SERIAL_AFTER.match(after):
         return Part.OTHER
+    if common and _CAPITAL_BEFORE.search(text.raw[max(0, mention.start - WINDOW) : mention.start]):
+        return Part.OTHER  # somebody else of that family
     if _in_title(text, mention):
         return Part.OTHER
     if _ONE_OF.search(before):
