@@ -15,7 +15,8 @@ from holdtrue.messages import Message
 from holdtrue.runconfig import default_label
 from holdtrue.session import turn_seed
 from holdtrue.transcript import Status
-from holdtrue.verdict import Decision, Outcome, Verdict
+from holdtrue.verdict import Decision, Outcome
+from holdtrue.verdict.glance import Glance
 from runkit import go_on, make_config, new_run, run_test
 
 
@@ -27,8 +28,8 @@ class Recorder(Observer):
     def turn(self, plan: Any, turn: Any) -> None:
         self.turns += 1
 
-    def look(self, verdict: Verdict) -> None:
-        self.looks.append(verdict.sessions)
+    def look(self, glance: Glance) -> None:
+        self.looks.append(glance.sessions)
 
 
 def test_a_steady_character_meets_both_sets_and_the_run_stops_there(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from holdtrue.baseline import Baseline
@@ -20,6 +21,8 @@ from holdtrue.engines.base import Engine, EngineOptions
 from holdtrue.engines.memory import peak_resident
 from holdtrue.engines.preflight import Plan, Preflight, run_preflight
 from holdtrue.engines.registry import open_engine
+from holdtrue.errors import WorkspaceError
+from holdtrue.files import inside
 from holdtrue.runconfig import RunConfig, read_config
 from holdtrue.runner import run_sessions
 from holdtrue.runs import MANIFEST, Journal, Run
@@ -28,6 +31,7 @@ from holdtrue.scoring.score import score_transcript, scorer_version
 from holdtrue.session import SessionPlan
 from holdtrue.transcript import Status, Transcript, Turn
 from holdtrue.verdict import Verdict, decide
+from holdtrue.verdict.glance import Glance, glance
 
 FAILED_SHARE = 0.10
 PREFLIGHT = "preflight.json"
@@ -84,7 +88,7 @@ class Observer:
     def session(self, transcript: Transcript) -> None:
         """A session has ended and is on disk."""
 
-    def look(self, verdict: Verdict) -> None:
+    def look(self, glance: Glance) -> None:
         """The evidence was looked at after a batch."""
 
 
@@ -110,25 +114,29 @@ async def run_capacity(
     watcher = observer or Observer()
     scored = [scored_session(transcript) for transcript in _prefix(run, config)]
     verdict = judge_sessions(scored, config)
-    clock = _Clock(run, _stored_resources(run))
+    clock = _Clock(run)
     stopped = None
-    if not _is_over(scored, verdict, config):
+    if not _is_over(scored, verdict.decided, config):
         give = source or partial(_here, options=options, clock=clock)
+        if source is not None:
+            clock.start()
         async with aclosing(give(config, run, len(scored), watcher)) as stream:
             async for transcript in stream:
                 run.store(transcript)
                 scored.append(scored_session(transcript))
                 watcher.session(transcript)
-                clock.add(transcript)
                 if len(scored) % config.batch and len(scored) < config.budget:
                     continue
-                verdict = judge_sessions(scored, config)
-                watcher.look(verdict)
+                seen = _glance(scored, config)
+                clock.store(scored)
+                watcher.look(seen)
                 stopped = _too_many_failures(scored, config)
-                if stopped or _is_over(scored, verdict, config):
+                if stopped or _is_over(scored, seen.decided, config):
                     break
+        verdict = judge_sessions(scored, config)
+    clock.store(scored)
     run.write_json(VERDICT, verdict.as_dict())
-    run.write_json(MANIFEST, _manifest(run, scored))
+    run.write_json(MANIFEST, manifest_of(run, scored))
     return RunRecord(
         run=run,
         config=config,
@@ -161,13 +169,19 @@ async def _here(
                     yield transcript
 
 
-def _manifest(run: Run, scored: Sequence[ScoredSession]) -> dict[str, Any]:
-    """Hashes (sha256) of the transcripts that the verdict rests on."""
+def manifest_of(run: Run, scored: Sequence[ScoredSession]) -> dict[str, Any]:
+    """The scorer, and hashes (sha256) of the transcripts and measurements of a run."""
     paths = [run.transcript_path(one.transcript.session or 0) for one in scored]
+    kept = [run.folder / name for name in (PREFLIGHT, RESOURCES)]
     return {
         "scorer": scorer_version(),
-        "transcripts": {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths},
+        "transcripts": {path.name: _sha256(run, path) for path in paths},
+        "measurements": {path.name: _sha256(run, path) for path in kept if path.is_file()},
     }
+
+
+def _sha256(run: Run, path: Path) -> str:
+    return hashlib.sha256(inside(run.out, path).read_bytes()).hexdigest()
 
 
 def load_record(run: Run) -> RunRecord:
@@ -217,11 +231,12 @@ async def _sessions(
 ) -> AsyncGenerator[Transcript, None]:
     """The missing sessions in order.
 
-    On a processor a batch is finished before the next begins, since work ahead of a decision
-    would only slow it; an accelerator or server is kept full, and what runs ahead is dropped.
+    Where sessions share a processor, a batch is finished before the next begins, since work ahead
+    of a decision would only slow it. An accelerator, a server, or cores of which each holds a
+    session of its own are kept busy, and what runs ahead of a decision is dropped.
     """
-    device = engine.facts().device or ""
-    ahead = not device.startswith("cpu")
+    facts = engine.facts()
+    ahead = not (facts.device or "").startswith("cpu") or facts.settings.get("slots") == 1
     numbers = list(config.numbers)[done:]
     first = config.batch - done % config.batch
     size = len(numbers) if ahead else config.batch
@@ -241,8 +256,20 @@ async def _sessions(
                 yield transcript
 
 
-def _is_over(scored: Sequence[ScoredSession], verdict: Verdict, config: RunConfig) -> bool:
-    return len(scored) >= config.budget or (bool(scored) and verdict.decided)
+def _glance(scored: Sequence[ScoredSession], config: RunConfig) -> Glance:
+    """What is decided so far; the verdict itself is made once, at the end."""
+    return glance(
+        scored,
+        config.criteria,
+        config.baseline,
+        mode=config.mode,
+        batch=config.batch,
+        met_alpha=config.met_alpha,
+    )
+
+
+def _is_over(scored: Sequence[ScoredSession], decided: bool, config: RunConfig) -> bool:
+    return len(scored) >= config.budget or (bool(scored) and decided)
 
 
 def _too_many_failures(scored: Sequence[ScoredSession], config: RunConfig) -> str | None:
@@ -260,34 +287,49 @@ def _expected(config: RunConfig) -> Plan:
 
 
 class _Clock:
-    """Adds up what the sessions took, stored after each, so that a resumed run goes on adding."""
+    """What the sessions took, stored at each look, so that a resumed run goes on adding.
 
-    def __init__(self, run: Run, before: Resources) -> None:
+    Time and memory are added up while the clock runs; tokens are those of the transcripts.
+    """
+
+    def __init__(self, run: Run) -> None:
         self.run = run
-        self.before = before
-        self.started = time.monotonic()
-        self.prompt_tokens = 0
-        self.completion_tokens = 0
+        self.before = _stored_resources(run)
+        self.started: float | None = None
 
     def start(self) -> None:
         """Count from now on: what went before was loading."""
         self.started = time.monotonic()
 
-    def add(self, transcript: Transcript) -> None:
-        self.prompt_tokens += sum(turn.prompt_tokens or 0 for turn in transcript.turns)
-        self.completion_tokens += sum(turn.completion_tokens or 0 for turn in transcript.turns)
-        peaks = [peak for peak in (self.before.peak_bytes, peak_resident()) if peak is not None]
+    def store(self, scored: Sequence[ScoredSession]) -> None:
+        """Write down what was taken for ``scored``."""
+        turns = [turn for one in scored for turn in one.transcript.turns]
+        seconds, peak = self.before.seconds, self.before.peak_bytes
+        if self.started is not None:
+            seconds += time.monotonic() - self.started
+            peak = max(peak or 0, peak_resident() or 0) or None
         self.run.write_json(
             RESOURCES,
             {
-                "seconds": self.before.seconds + time.monotonic() - self.started,
-                "prompt_tokens": self.before.prompt_tokens + self.prompt_tokens,
-                "completion_tokens": self.before.completion_tokens + self.completion_tokens,
-                "peak_bytes": max(peaks, default=None),
+                "seconds": seconds,
+                "prompt_tokens": sum(turn.prompt_tokens or 0 for turn in turns),
+                "completion_tokens": sum(turn.completion_tokens or 0 for turn in turns),
+                "peak_bytes": peak,
             },
         )
 
 
 def _stored_resources(run: Run) -> Resources:
     stored = run.read_json(RESOURCES)
-    return Resources(**stored) if stored else Resources()
+    try:
+        found = Resources(**stored) if stored else Resources()
+        numbers = (found.seconds, found.prompt_tokens, found.completion_tokens, found.peak_bytes)
+        if all(type(number) in (int, float, type(None)) for number in numbers):
+            return found
+    except TypeError:
+        pass
+    raise WorkspaceError(
+        "not the resources of a run",
+        where=str(run.folder / RESOURCES),
+        remedy="Restore the file, or remove it: then they are unknown.",
+    )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import click
 
 from holdtrue.capacity import Observer
-from holdtrue.cli.output import console
+from holdtrue.cli.output import console, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from holdtrue.runconfig import RunConfig
     from holdtrue.session import SessionPlan
     from holdtrue.transcript import Transcript, Turn
-    from holdtrue.verdict import Verdict
+    from holdtrue.verdict.glance import Glance
 
 
 class TestProgress(Observer):
@@ -75,13 +75,15 @@ class TestProgress(Observer):
     def session(self, transcript: Transcript) -> None:
         self.sessions += 1
         if transcript.error and not self.quiet:
-            click.echo(f"session {transcript.session:03d} failed: {transcript.error}", err=True)
+            cause = printable(transcript.error)
+            click.echo(f"session {transcript.session:03d} failed: {cause}", err=True)
         self._refresh()
 
-    def look(self, verdict: Verdict) -> None:
-        self.decided = ", ".join(f"{one.name} {one.decision}" for one in verdict.sets)
+    def look(self, glance: Glance) -> None:
+        self.decided = printable(", ".join(f"{one.name} {one.decision}" for one in glance.sets))
         if self.bar is None and not self.quiet:
-            click.echo(f"{verdict.sessions} sessions, {self._speed()}: {self.decided}", err=True)
+            said = f"{glance.sessions} sessions, {self._speed()}: {self.decided}"
+            click.echo(said, err=True)
         self._refresh()
 
     def _speed(self) -> str:
