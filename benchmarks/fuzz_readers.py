@@ -1,5 +1,7 @@
 """Damaged files for every reader of files that others wrote: crashes, and inputs over a second.
 
+The inputs are split so that slow readers get fewer; each reader's are drawn from SEED and its name.
+
 Usage: python benchmarks/fuzz_readers.py [INPUTS] [SEED]
 """
 
@@ -8,32 +10,34 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "trust"))
-from fuzzing import fuzz, readers
+from fuzzing import fuzz, readers, shares
 
 
 def main(inputs: int, seed: int) -> int:
     every = readers()
-    rng = np.random.default_rng(seed)
-    count = -(-inputs // len(every))
+    counts = shares(every, inputs)
     found = 0
-    for reader in every:
+    for reader, count in zip(every, counts, strict=True):
+        rng = np.random.default_rng([seed, zlib.crc32(reader.name.encode())])
         started = time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             problems = list(fuzz(reader, count, Path(folder), rng))
         found += len(problems)
         seconds = time.perf_counter() - started
         print(
-            f"{reader.name:20} {count:9,} inputs {seconds:7.1f} s {len(problems):4} problems",
+            f"{reader.name:25} {count:9,} inputs {seconds:7.1f} s {len(problems):4} problems",
             flush=True,
         )
-        for problem in problems[:3]:
+        kinds = {problem.what[:60]: problem for problem in problems}
+        for problem in list(kinds.values())[:5]:
             print(f"    {problem.what[:200]}\n    {problem.content[:300]!r}", flush=True)
-    print(f"{count * len(every):,} inputs, {found} problems")
+    print(f"{sum(counts):,} inputs, {found} problems")
     return 1 if found else 0
 
 

@@ -34,7 +34,8 @@ Model = TypeVar("Model", bound=BaseModel)
 def find_data(reference: str, kind: str, folders: tuple[Path, ...] = ()) -> Path:
     """The TOML file that ``reference`` means: a path, or a name in ``folders`` or built in.
 
-    ``kind`` is a folder of ``holdtrue/data``. Raises ConfigError offering the nearest names.
+    ``kind`` is a folder of ``holdtrue/data``. Raises ConfigError offering the nearest names, and
+    for a name that is a symbolic link to somewhere else.
     """
     if reference.endswith(".toml") or "/" in reference:
         return Path(reference).expanduser()
@@ -44,8 +45,19 @@ def find_data(reference: str, kind: str, folders: tuple[Path, ...] = ()) -> Path
         for path in sorted(folder.glob("*.toml")):
             known.setdefault(path.stem.lower(), path)
     if found := known.get(reference.lower()):
-        return found
+        return _within(found)
     raise ConfigError(f"no {kind.rstrip('s')} {reference!r}", remedy=nearest(reference, known))
+
+
+def _within(path: Path) -> Path:
+    """``path``, which a name was looked up as: not a link out of the folder above its own."""
+    if not path.resolve().is_relative_to(path.parent.parent.resolve()):
+        raise ConfigError(
+            "a symbolic link leads out of the workspace",
+            where=str(path),
+            remedy="Replace the link by what it stands for, or give the path itself.",
+        )
+    return path
 
 
 def load_toml(path: Path, model: type[Model]) -> Model:

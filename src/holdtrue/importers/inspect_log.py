@@ -23,6 +23,7 @@ from holdtrue.importers.source import (
     identity_of,
     kind,
     objects,
+    optional_count,
     parse,
     shown,
 )
@@ -81,7 +82,7 @@ def _transcripts(
 ) -> list[Transcript]:
     told = header.get("eval")
     model = told.get("model") if isinstance(told, dict) else None
-    epochs = {sample.get("epoch") for sample, _place in samples}
+    epochs = {optional_count(sample, "epoch", place) for sample, place in samples}
     return [
         _transcript(sample, place, casting, model=model, several=len(epochs) > 1)
         for sample, place in samples
