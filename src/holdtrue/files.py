@@ -44,11 +44,13 @@ def write_atomic(path: Path, content: str | bytes) -> Path:
 def append_atomic(path: Path, text: str) -> Path:
     """Add ``text`` at the end of ``path``; what stood there before is never lost or torn.
 
-    Two processes that append at once take turns.
+    Two processes that append at once take turns. Raises WorkspaceError also for a symbolic link
+    out of the folder.
     """
     with _explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(_lock_path(path)):
+        inside(path.parent, path)
+        with FileLock(inside(path.parent, _lock_path(path))):
             before = path.read_bytes() if path.exists() else b""
             write_atomic(path, before + text.encode())
     return path

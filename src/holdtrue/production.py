@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from holdtrue.engines.base import Engine
-from holdtrue.files import write_atomic
+from holdtrue.files import inside, write_atomic
 from holdtrue.persona import Persona
 from holdtrue.protocol import Protocol
 from holdtrue.runs import Journal, read_journal
@@ -63,7 +63,8 @@ class Production:
             return write_atomic(
                 self.dry_folder / f"{plan.id}.json", to_json(transcript)
             ), transcript
-        path = self.workspace.root / "production" / "journal.jsonl"
+        root = self.workspace.root
+        path = inside(root, root / "production" / "journal.jsonl")
         finished = _fitting(plan, read_journal(path).get(plan.number, ()))
         if not finished:
             path.unlink(missing_ok=True)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 from filelock import FileLock, Timeout
 
@@ -31,6 +31,7 @@ MANIFEST = "manifest.json"
 RUNS = "runs"
 FREE_KEYS = frozenset({"created", "command", "versions", "run_id"})
 MAX_CONFIG_BYTES = 20_000_000
+PIECE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +51,20 @@ class Run:
 
     @property
     def log_path(self) -> Path:
-        return self.folder / LOG
+        return inside(self.out, self.folder / LOG)
 
     @property
     def journal_path(self) -> Path:
-        return self.folder / JOURNAL
+        return inside(self.out, self.folder / JOURNAL)
 
     @property
     def label(self) -> str:
         return str(self.config["label"])
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run came to its end; it may then be judged, not gone on with."""
+        return (self.folder / MANIFEST).is_file()
 
     @property
     def transcripts_folder(self) -> Path:
@@ -97,7 +103,7 @@ class Run:
 
         The lock ends with its process. Raises WorkspaceError when another one holds it.
         """
-        lock = FileLock(self.folder / ".lock")
+        lock = FileLock(inside(self.out, self.folder / ".lock"))
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -119,24 +125,29 @@ class Run:
         """Take away a run that ended before its first turn; whether it was one."""
         if self.journal_path.is_file() and self.journal_path.stat().st_size:
             return False
-        if (self.folder / MANIFEST).is_file() or self.transcripts():
+        if self.is_finished or self.transcripts():
             return False
         shutil.rmtree(self.folder, ignore_errors=True)
         return True
 
     def finished_turns(self) -> dict[int, tuple[Turn, ...]]:
         """Turns by session number, as the journal has them; a torn last line is dropped."""
-        return read_journal(inside(self.out, self.journal_path))
+        return read_journal(self.journal_path)
 
     def write_json(self, name: str, value: Any) -> Path:
         """Store a JSON value beside the journal."""
         path = inside(self.out, self.folder / name)
-        return write_atomic(path, json.dumps(value, ensure_ascii=False, indent=1))
+        return write_atomic(path, as_stored(value))
 
     def read_json(self, name: str) -> Any:
         """A value stored by ``write_json``, None where there is none."""
         path = inside(self.out, self.folder / name)
         return _read_json(path) if path.is_file() else None
+
+
+def as_stored(value: Any) -> str:
+    """The form in which ``Run.write_json`` stores a value."""
+    return json.dumps(value, ensure_ascii=False, indent=1)
 
 
 def config_digest(config: Mapping[str, Any]) -> str:
@@ -303,8 +314,8 @@ class Journal:
     def __enter__(self) -> Self:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            _drop_torn_line(self.path)
-            self._file = open(self.path, "ab")
+            self._file = open(self.path, "a+b", opener=_open_no_link)
+            _drop_torn_line(self._file)
         except OSError as error:
             raise self._failed(error) from None
         return self
@@ -360,11 +371,20 @@ def read_journal(path: Path) -> dict[int, tuple[Turn, ...]]:
     return {session: tuple(turns) for session, turns in found.items()}
 
 
-def _drop_torn_line(path: Path) -> None:
+def _open_no_link(path: str, flags: int) -> int:
+    """Open for writing what is a file of its own: a link could lead anywhere."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def _drop_torn_line(file: BinaryIO) -> None:
     """Cut off what a kill left after the last line feed."""
-    if not path.exists():
-        return
-    data = path.read_bytes()
-    keep = data.rfind(b"\n") + 1
-    if keep < len(data):
-        os.truncate(path, keep)
+    end = start = file.seek(0, os.SEEK_END)
+    while start:
+        size = min(start, PIECE)
+        start = file.seek(start - size)
+        keep = file.read(size).rfind(b"\n") + 1
+        if keep:
+            start += keep
+            break
+    if start < end:
+        file.truncate(start)

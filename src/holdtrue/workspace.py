@@ -7,10 +7,11 @@ the root. A dry run reads the state and writes nothing under ``production/``.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -31,7 +32,8 @@ from holdtrue.transcript import Status, Transcript, to_json
 MARKER = "holdtrue.toml"
 DEFAULT_OUT = "holdtrue-out"
 STATE_FORMAT = "holdtrue-state"
-STATE_VERSION = 1
+STATE_VERSION = 2
+MAX_STATE_BYTES = 20_000_000
 KEPT_BACKUPS = 20
 EXEMPLAR_SESSIONS = 100
 
@@ -46,11 +48,15 @@ class Settings(StrictModel):
 
 
 class SessionMemory(StrictModel):
-    """What one production session left behind."""
+    """What one production session left behind.
+
+    ``transcript`` is the sha256 of its stored transcript, None where version 1 wrote it.
+    """
 
     session: Annotated[int, Field(ge=1)]
     summary: str | None = None
     exemplars: tuple[str, ...] = ()
+    transcript: str | None = None
 
 
 class Chain(StrictModel):
@@ -109,7 +115,7 @@ def find_workspace(given: Path | None = None) -> Workspace:
 
 
 def _open(root: Path) -> Workspace:
-    marker = root / MARKER
+    marker = inside(root, root / MARKER)
     return Workspace(root, load_toml(marker, Settings) if marker.is_file() else Settings())
 
 
@@ -120,6 +126,8 @@ def read_state(workspace: Workspace) -> State:
     """
     path = inside(workspace.root, workspace.state_path)
     try:
+        if path.stat().st_size > MAX_STATE_BYTES:
+            raise WorkspaceError("too large to be ours", where=str(path))
         body = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return State()
@@ -127,30 +135,58 @@ def read_state(workspace: Workspace) -> State:
         raise WorkspaceError(
             f"production state cannot be read: {error}",
             where=str(path),
-            remedy=f"Restore the newest file of {path.parent / 'backups'}.",
+            remedy=_restore(path),
         ) from None
     return _migrated(body, path)
 
 
 def _migrated(body: Any, path: Path) -> State:
-    """A stored state in today's form. Each version migrates to the next in ``MIGRATIONS``."""
+    """A stored state in today's form: each version is taken to the next by ``MIGRATIONS``.
+
+    The file itself changes when the next session is recorded, and is kept among the backups then.
+    """
     if not isinstance(body, dict) or body.get("format") != STATE_FORMAT:
         raise WorkspaceError("not a holdtrue production state", where=str(path))
     version = body.get("version")
-    if version != STATE_VERSION:
+    if type(version) is not int or not 1 <= version <= STATE_VERSION:
+        newer = type(version) is int and version > STATE_VERSION
         raise WorkspaceError(
-            f"production state of version {version!r}; this holdtrue knows {STATE_VERSION}",
+            f"production state of version {version!r:.20}; this holdtrue knows versions 1 to "
+            f"{STATE_VERSION}",
             where=str(path),
-            remedy="Use the holdtrue that wrote it, or a newer one.",
+            remedy="Use the holdtrue that wrote it, or a newer one." if newer else _restore(path),
         )
     try:
+        for step in range(version, STATE_VERSION):
+            body = {**MIGRATIONS[step](body), "version": step + 1}
         return State.model_validate(body)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
-        raise WorkspaceError(
-            f"production state: key {key!r}: {first['msg']}", where=str(path)
-        ) from None
+        problem = f"key {key!r}: {first['msg']}"
+    except (AttributeError, LookupError, TypeError, ValueError):
+        problem = f"it has not the form of version {version}"
+    raise WorkspaceError(f"production state: {problem}", where=str(path), remedy=_restore(path))
+
+
+def _restore(path: Path) -> str:
+    return f"Restore the newest file of {path.parent / 'backups'}."
+
+
+def _name_transcripts(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Version 2 keeps the hash of each session's transcript, which version 1 did not record."""
+    chains = {
+        name: {
+            **chain,
+            "memories": [{**memory, "transcript": None} for memory in chain.get("memories", [])],
+        }
+        for name, chain in body.get("chains", {}).items()
+    }
+    return {**body, "chains": chains}
+
+
+MIGRATIONS: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = {1: _name_transcripts}
+"""From each version to the next."""
 
 
 def snapshot_of(state: State, persona: Persona, *, sessions: int) -> Snapshot:
@@ -176,7 +212,8 @@ def record_session(workspace: Workspace, transcript: Transcript) -> Path:
     suffix = f"-failed-{_stamp()}" if failed else ""
     folder = inside(workspace.root, workspace.sessions_folder)
     path = folder / f"session-{number:03d}{suffix}.json"
-    write_atomic(path, to_json(transcript))
+    text = to_json(transcript)
+    write_atomic(path, text)
     if failed:
         return path
     state = read_state(workspace)
@@ -185,6 +222,7 @@ def record_session(workspace: Workspace, transcript: Transcript) -> Path:
         session=number,
         summary=summary_of(transcript),
         exemplars=self_identifications(transcript),
+        transcript=hashlib.sha256(text.encode()).hexdigest(),
     )
     advanced = Chain(sessions=number, memories=(*chain.memories, memory)[-EXEMPLAR_SESSIONS:])
     chains = {**state.chains, transcript.persona.name: advanced}
@@ -200,6 +238,7 @@ def _back_up(workspace: Workspace) -> None:
     if not path.exists():
         return
     folder = inside(workspace.root, path.parent / "backups")
+    inside(workspace.root, path)
     write_atomic(folder / f"state-{_stamp()}.json", path.read_bytes())
     for old in sorted(folder.glob("state-*.json"))[:-KEPT_BACKUPS]:
         old.unlink(missing_ok=True)
@@ -222,7 +261,7 @@ def locked(workspace: Workspace, purpose: str) -> Iterator[None]:
     except OSError as error:
         raise WorkspaceError(f"cannot be written: {error.strerror}", where=str(folder)) from None
     owner = folder / "lock.json"
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(inside(workspace.root, folder / ".lock"))
     try:
         lock.acquire(timeout=0)
     except Timeout:

@@ -38,28 +38,33 @@ class Killed:
     said: dict[int, list[tuple[str, str]]]
 
 
-def start(out: Path, delay: float) -> subprocess.Popen[str]:
+def start(out: Path, delay: float, *more: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(CHILD), str(out), str(delay)],
+        [sys.executable, str(CHILD), str(out), str(delay), *more],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
 
 
+def killed(child: subprocess.Popen[str], seconds: float) -> bool:
+    """Kill ``child`` with SIGKILL that long after it is ready; whether it still ran."""
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(seconds)
+    hit = child.poll() is None
+    child.kill()
+    child.stdout.close()
+    child.wait()
+    return hit
+
+
 def kill_and_resume(out: Path, kills: int, rng: np.random.Generator, delay: float) -> Killed:
     """Kill the run in ``out`` up to ``kills`` times with SIGKILL, then let it end."""
     hit = 0
     for _ in range(kills):
-        child = start(out, delay)
-        assert child.stdout is not None
-        assert child.stdout.readline() == "ready\n"
-        time.sleep(float(rng.uniform(0.0, (40 if rng.random() < LATE else 15) * delay)))
-        if child.poll() is None:
-            child.kill()
-            hit += 1
-        child.stdout.close()
-        child.wait()
+        longest = (40 if rng.random() < LATE else 15) * delay
+        hit += killed(start(out, delay), float(rng.uniform(0.0, longest)))
     last = start(out, 0.0)
     printed, _ = last.communicate(timeout=300)
     assert last.returncode == 0, printed

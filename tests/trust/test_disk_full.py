@@ -56,7 +56,9 @@ def install(monkeypatch: pytest.MonkeyPatch, disk: Disk) -> None:
     fdopen = os.fdopen
     monkeypatch.setattr(os, "fdopen", lambda *args: disk.wrap(fdopen(*args)))
     plain_open = builtins.open
-    monkeypatch.setattr(runs, "open", lambda *args: disk.wrap(plain_open(*args)), raising=False)
+    monkeypatch.setattr(
+        runs, "open", lambda *args, **more: disk.wrap(plain_open(*args, **more)), raising=False
+    )
 
 
 def test_no_write_that_fails_leaves_a_file_that_cannot_be_read(
