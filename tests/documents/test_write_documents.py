@@ -14,7 +14,9 @@ import pytest
 import record_factory as make
 from holdtrue.capacity import RunRecord
 from holdtrue.documents import words, write
+from holdtrue.documents.capacity_report import capacity_document
 from holdtrue.documents.escape import markdown
+from holdtrue.documents.markdown import render_markdown
 from holdtrue.documents.status import status_entry, worklog_line
 from holdtrue.verdict import Decision, Outcome, Verdict
 
@@ -28,6 +30,10 @@ def record(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
 def written(record: RunRecord) -> dict[str, Path]:
     paths = write.write_documents(record, record.run.out)
     return {path.name: path for path in paths}
+
+
+def analysis_text(record: RunRecord) -> str:
+    return render_markdown(capacity_document(record), pictures=write.pictures_name(record))
 
 
 def test_a_run_leaves_the_files_that_the_design_names(written: dict[str, Path]) -> None:
@@ -77,7 +83,7 @@ def test_the_analysis_holds_every_part_that_the_design_asks_for(
         record.verdict.scorer,
         record.config.run_id,
         record.config.command,
-        *(one.digest for one in record.verdict.sets),
+        *(one.criteria_digest for one in record.verdict.sets),
     )
     for value in provenance:
         assert f"`{value}`" in text
@@ -170,7 +176,7 @@ def test_measures_are_words_and_not_identifiers_in_what_people_read(
 
 
 def test_equal_records_give_an_equal_analysis(record: RunRecord) -> None:
-    assert write.analysis_text(record) == write.analysis_text(record)
+    assert analysis_text(record) == analysis_text(record)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +191,7 @@ def test_the_answer_says_what_the_outcome_is(
 ) -> None:
     record = make.make_record(tmp_path, 60, rates=rates)
     assert record.verdict.outcome is outcome
-    text = write.analysis_text(record)
+    text = analysis_text(record)
     assert re.search(rf"^> \*\*.*{said}", text, re.M)
     assert f"{outcome.value}: " in text
 
@@ -195,7 +201,7 @@ def test_a_decided_run_says_when_and_how_surely(tmp_path: Path) -> None:
     full = record.verdict.set_named("full")
     assert full is not None
     assert full.decision is Decision.MET
-    text = write.analysis_text(record)
+    text = analysis_text(record)
     assert f"after {full.decided_at} sessions; a false “met” has a chance of at most 5 %" in text
 
 
@@ -204,7 +210,7 @@ def test_a_run_without_a_counted_session_still_has_documents(tmp_path: Path, fai
     record = make.make_record(tmp_path, failed, failed=failed)
     names = [path.name for path in write.write_documents(record, tmp_path)]
     assert "report.html" in names
-    text = write.analysis_text(record)
+    text = analysis_text(record)
     assert "No session of qwen3-omni-30b-a3b as SAGE could be counted" in text
     assert "nan" not in text.lower().split()
 
@@ -216,7 +222,7 @@ def test_a_run_without_baseline_or_resources_says_so(tmp_path: Path) -> None:
 
     record = make.make_record(tmp_path, 8, baseline=None)
     bare = replace(record, preflight=None, resources=Resources())
-    text = write.analysis_text(bare)
+    text = analysis_text(bare)
     assert "No baseline was given" in text
     assert "| Time to generate | – | – |" in text
 
@@ -233,7 +239,7 @@ def test_a_set_that_is_not_met_says_so_although_the_pattern_is_open(tmp_path: Pa
     full = record.verdict.set_named("full")
     assert full is not None
     assert (full.decision, record.verdict.outcome) == (Decision.NOT_MET, Outcome.INCONCLUSIVE)
-    text = write.analysis_text(record)
+    text = analysis_text(record)
     assert "does not meet the full criteria" in text
     assert "not met; pattern inconclusive" in text
 

@@ -131,4 +131,4 @@ def _show(baseline: Baseline) -> None:
     for note in baseline.notes:
         click.echo(printable(f"Note: {note}"))
     for limit in baseline.limits:
-        click.echo(f"! {limit}")
+        click.echo(printable(f"! {limit}"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,8 +69,15 @@ def command(
     if out or not as_json:
         from holdtrue.documents.comparison_report import comparison_document
         from holdtrue.documents.write import write_document
+        from holdtrue.runconfig import installed_versions
 
-        document = comparison_document(comparison, first.sessions, second.sessions)
+        document = comparison_document(
+            comparison,
+            first.sessions,
+            second.sessions,
+            command=shlex.join(["holdtrue", *sys.argv[1:]]),
+            versions=installed_versions("numpy", "scipy"),
+        )
         written = write_document(document, out or _folder(names), "comparison")
     if as_json:
         print_json(comparison.as_dict())

@@ -51,12 +51,12 @@ def _thinned(looks: range) -> list[int]:
 
 def explain_criterion(one: CriterionResult, verdict: Verdict) -> None:
     """Print the evidence of one criterion after each look, and what it decided when."""
-    from holdtrue.cli.output import print_table
+    from holdtrue.cli.output import print_table, printable
     from holdtrue.documents import words
 
     click.echo(f"  {one.measure} {words.bound(one.measure, one.direction.value, one.bound)}")
     if one.source:
-        click.echo(f"    where the bound comes from: {one.source}")
+        click.echo(printable(f"    where the bound comes from: {one.source}"))
     click.echo(f"    {_facts(one)}")
     if not one.looks:
         click.echo(f"    no look yet: the first is after {verdict.batch} sessions\n")
@@ -76,9 +76,11 @@ def explain_criterion(one: CriterionResult, verdict: Verdict) -> None:
 
 def explain_set(result: SetResult, verdict: Verdict) -> None:
     """Print how the set as a whole was decided."""
+    from holdtrue.cli.output import printable
     from holdtrue.documents import words
 
-    click.echo(f"  set {result.name}: met when every criterion is met; not met when the average")
+    name = printable(result.name)
+    click.echo(f"  set {name}: met when every criterion is met; not met when the average")
     click.echo(f"  of the not-met evidence reaches {1 / verdict.alpha:.0f}.")
     if result.looks:
         line = ", ".join(

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from holdtrue.documents.console import WIDTH, console
-from holdtrue.documents.escape import printable
+from holdtrue.documents.escape import json_shown, printable
 
 __all__ = ["WIDTH", "console", "print_json", "print_table", "printable"]
 
@@ -23,7 +23,12 @@ def print_table(
     from rich.text import Text
 
     listed = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(
+        title=None if title is None else Text(printable(title)),
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
     for position, header in enumerate(headers):
         column = [row[position] for row in listed]
         numeric = any(isinstance(cell, int | float) for cell in column)
@@ -42,5 +47,8 @@ def _cell(value: object) -> str:
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output; not-a-number is an error, never printed."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+    """One JSON document on standard output; not-a-number is an error, never printed.
+
+    What a terminal would obey is escaped, which changes no value.
+    """
+    click.echo(json_shown(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False)))

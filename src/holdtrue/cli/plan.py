@@ -30,10 +30,28 @@ if TYPE_CHECKING:
     help="Assumed true value; the others are taken as clean. [default: four scenarios]",
 )
 @click.option(
-    "--mode", type=click.Choice(["bounded", "free"]), default="bounded", show_default=True
+    "--mode",
+    type=click.Choice(["bounded", "free"]),
+    default="bounded",
+    show_default=True,
+    help="What the evidence may assume.",
 )
-@click.option("--budget", type=click.IntRange(1, 2_000), default=60, show_default=True)
-@click.option("--batch", type=click.IntRange(1, 2_000), default=4, show_default=True)
+@click.option(
+    "--budget",
+    type=click.IntRange(1, 2_000),
+    default=60,
+    show_default=True,
+    metavar="N",
+    help="Sessions at most.",
+)
+@click.option(
+    "--batch",
+    type=click.IntRange(1, 2_000),
+    default=4,
+    show_default=True,
+    metavar="N",
+    help="Sessions between two looks.",
+)
 @click.option("--turns", type=click.IntRange(1, 200), default=5, help="Responses a session.")
 @click.option(
     "--correlation",

@@ -90,6 +90,7 @@ def _dry_folder(values: dict[str, Any], root: Path) -> Path:
 
 async def _hold(production: Production, count: int, options: Any, quiet: bool) -> bool:
     """Hold ``count`` sessions; whether one failed, which ends the chain there."""
+    from holdtrue.cli.output import printable
     from holdtrue.engines.registry import open_engine
     from holdtrue.transcript import Status
 
@@ -97,9 +98,10 @@ async def _hold(production: Production, count: int, options: Any, quiet: bool) -
         for index in range(1, count + 1):
             plan, path, transcript = await _one(production, index, engine, quiet)
             if transcript.status is Status.FAILED:
-                click.echo(f"session {plan.number} failed: {transcript.error}", err=True)
+                cause = printable(transcript.error or "no cause recorded")
+                click.echo(f"session {plan.number} failed: {cause}", err=True)
                 return True
-            click.echo(f"session {plan.number} ({plan.phase.name}): {path}")
+            click.echo(printable(f"session {plan.number} ({plan.phase.name}): {path}"))
     return False
 
 
@@ -110,8 +112,8 @@ async def _one(
 
     def show(plan: SessionPlan, turn: Turn) -> None:
         if not quiet:
-            click.echo(f"{plan.persona.relationship.partner}: {printable(turn.prompt)}")
-            click.echo(f"{plan.persona.name}: {printable(turn.response)}\n")
+            click.echo(printable(f"{plan.persona.relationship.partner}: {turn.prompt}"))
+            click.echo(printable(f"{plan.persona.name}: {turn.response}\n"))
 
     plan = production.plan(index)
     path, transcript = await production.hold(plan, engine, show)

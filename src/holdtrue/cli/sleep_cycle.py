@@ -102,6 +102,7 @@ def cycle_command(
 def _watcher(progress: Steps, sessions: int) -> Observer:
     """Shows how far an arm is."""
     from holdtrue.capacity import Observer
+    from holdtrue.cli.output import printable
 
     class Arms(Observer):
         done = 0
@@ -110,7 +111,7 @@ def _watcher(progress: Steps, sessions: int) -> Observer:
             self.done = self.done % sessions + 1
             if transcript.error:
                 progress.stop()
-                click.echo(f"a session failed: {transcript.error}", err=True)
+                click.echo(printable(f"a session failed: {transcript.error}"), err=True)
             progress.show("session", self.done, sessions)
 
     return Arms()

@@ -40,11 +40,12 @@ def train_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """How an adapter is trained."""
     for decorate in (
         click.option("--dpo", is_flag=True, help="Learn from preference pairs instead."),
-        click.option("--epochs", type=click.IntRange(1), default=3, show_default=True, metavar="N"),
+        click.option("--epochs", type=click.IntRange(1), default=3, show_default=True,
+                     metavar="N", help="Times that every example is learnt from."),
         click.option("--batch", "train_batch", type=click.IntRange(1), default=4,
                      show_default=True, metavar="N", help="Examples a step."),
         click.option("--learning-rate", type=click.FloatRange(0, min_open=True), default=5e-4,
-                     show_default=True, metavar="X"),
+                     show_default=True, metavar="X", help="Highest step size."),
         click.option("--rank", type=click.IntRange(1, 1024), default=8, show_default=True,
                      metavar="N", help="Rank of the adapter."),
         click.option("--max-tokens", "train_tokens", type=click.IntRange(16), default=1024,

@@ -151,6 +151,8 @@ def _prepared(ctx: click.Context, values: dict[str, Any]) -> tuple[Run, RunConfi
         run = open_run(resume)
         config = read_config(run)
         _check_resumed(ctx, values, run, config)
+        if not run.is_finished:
+            ensure_fetched(config.model, offline=values["offline"])
         options = make_engine_options(values, run.log_path)
         adapter = Path(config.adapter) if config.adapter else None
         return run, config, replace(options, adapter=adapter, bits=config.bits)
@@ -345,7 +347,9 @@ def _finish(record: RunRecord, paths: list[Path], *, junit: Path | None, as_json
 def _exit_code(record: RunRecord, gate: str | None) -> int:
     """0, or what the gate says; 4 when the model failed so often that the run was stopped."""
     if record.stopped:
-        click.echo(f"The run was stopped: {record.stopped}", err=True)
+        from holdtrue.cli.output import printable
+
+        click.echo(printable(f"The run was stopped: {record.stopped}"), err=True)
         return 4
     if not gate:
         return 0

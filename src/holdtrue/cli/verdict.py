@@ -253,7 +253,7 @@ def _judge_lines(verdict: Verdict) -> list[str]:
 
 
 def _show_set(result: SetResult) -> None:
-    from holdtrue.cli.output import print_table
+    from holdtrue.cli.output import print_table, printable
     from holdtrue.documents import words
 
     at = f" after {result.decided_at} sessions" if result.decided_at else ""
@@ -275,9 +275,9 @@ def _show_set(result: SetResult) -> None:
     )
     for one in result.criteria:
         if one.note:
-            click.echo(f"  {words.name_of(one.measure)}: {one.note}")
+            click.echo(printable(f"  {words.name_of(one.measure)}: {one.note}"))
     if result.note:
-        click.echo(f"  {result.note}")
+        click.echo(printable(f"  {result.note}"))
     if result.forecast:
         click.echo(f"  {forecast_line(result)}")
 
@@ -300,7 +300,7 @@ def forecast_line(result: SetResult) -> str:
 
 
 def _show_watched(verdict: Verdict) -> None:
-    from holdtrue.cli.output import print_table
+    from holdtrue.cli.output import print_table, printable
     from holdtrue.documents import words
 
     rows = [
@@ -323,7 +323,7 @@ def _show_watched(verdict: Verdict) -> None:
         )
     for one in verdict.secondary:
         if one.estimate is None and one.note:
-            click.echo(f"  {words.name_of(one.measure)}: {one.note}")
+            click.echo(printable(f"  {words.name_of(one.measure)}: {one.note}"))
 
 
 def _limits(measure: str, lower: float | None, upper: float | None) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from holdtrue.comparison import ArmFacts, Comparison, MeasureComparison
@@ -24,13 +24,28 @@ from holdtrue.documents.blocks import (
     Transcripts,
     with_code,
 )
+from holdtrue.documents.provenance import arm_origin, engine_versions, made_by
 from holdtrue.scoring.measures import RATES, ScoredSession
 
 
 def comparison_document(
-    comparison: Comparison, a: Sequence[ScoredSession], b: Sequence[ScoredSession]
+    comparison: Comparison,
+    a: Sequence[ScoredSession],
+    b: Sequence[ScoredSession],
+    *,
+    command: str = "",
+    versions: Mapping[str, str] | None = None,
 ) -> Document:
-    """The document of ``comparison``; ``a`` and ``b`` are the sessions that it was made from."""
+    """The document of ``comparison``; ``a`` and ``b`` are the sessions that it was made from.
+
+    ``command`` made it, with the packages of ``versions``.
+    """
+    origin = [
+        *arm_origin(comparison.a.name, a),
+        *arm_origin(comparison.b.name, b),
+        ("Scorer", Code(comparison.scorer)),
+        *made_by(command, {**engine_versions([*a, *b]), **(versions or {})}),
+    ]
     tested = [one for one in comparison.measures if one.tested]
     apart = [one for one in tested if differs(one, comparison.alpha)]
     pairing = (
@@ -52,7 +67,11 @@ def comparison_document(
             ("B", _arm(comparison.b)),
             ("Differ", f"{len(apart)} of {len(tested)} tested"),
         ),
-        sections=(_differences(comparison), _transcripts(comparison, a, b), _method(comparison)),
+        sections=(
+            _differences(comparison),
+            _transcripts(comparison, a, b),
+            _method(comparison, Facts(tuple(origin))),
+        ),
     )
 
 
@@ -198,7 +217,7 @@ def _transcripts(
     )
 
 
-def _method(comparison: Comparison) -> Section:
+def _method(comparison: Comparison, origin: Facts) -> Section:
     excluded = [
         f"{arm.name}: {words.plural(one.count, 'session')} not counted, {one.what} ({one.reason})"
         for arm in (comparison.a, comparison.b)
@@ -215,6 +234,6 @@ def _method(comparison: Comparison) -> Section:
     return Section(
         "Limits and method",
         "method",
-        (Bullets(items), Facts((("Scorer", Code(comparison.scorer)),))),
+        (Bullets(items), origin),
         short="Method",
     )

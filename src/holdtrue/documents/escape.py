@@ -78,7 +78,21 @@ def script_json(value: Any) -> str:
     Not-a-number raises ValueError: an unknown value is null.
     """
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
-    # A lone surrogate cannot be written as UTF-8.
-    return re.sub("[\ud800-\udfff]", lambda found: f"\\u{ord(found[0]):04x}", text)
+    return json_shown(text)
+
+
+def json_shown(text: str) -> str:
+    """JSON ``text`` with hidden characters as its own escapes, which changes no value.
+
+    They may not turn the text that a reader sees, and a lone surrogate cannot be written as UTF-8.
+    """
+    return re.sub(r"[^\n -~]", _json_escape, text)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    character = found[0]
+    if unicodedata.category(character) not in _HIDDEN:
+        return character
+    return json.dumps(character)[1:-1]

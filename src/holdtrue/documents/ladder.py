@@ -26,6 +26,7 @@ from holdtrue.documents.blocks import (
 )
 from holdtrue.documents.ladder_csv import ladder_csv
 from holdtrue.documents.ladder_tables import ORDERS, TONES, curve_table, rung_table, scale_figure
+from holdtrue.documents.provenance import Pairs, made_by, model_origin
 from holdtrue.documents.write import write_document
 from holdtrue.files import write_atomic
 from holdtrue.ladder import answers
@@ -33,6 +34,8 @@ from holdtrue.ladder.plan import Ladder
 from holdtrue.ladder.results import LadderResult, RungResult
 from holdtrue.ladder.search import Standing
 from holdtrue.ladder.state import LadderFolder
+from holdtrue.runconfig import installed_versions
+from holdtrue.scoring.score import scorer_version
 
 NAME = "LADDER"
 CSV = "ladder.csv"
@@ -170,15 +173,31 @@ def _method(result: LadderResult, command: str) -> Section:
         ("Order", ORDERS[ladder.cost]),
         ("Search", "every rung" if ladder.exhaustive else "up to the first rung that holds"),
     ]
-    if command:
-        pairs.append(("Command", Code(command)))
-    blocks: list[Block] = [Facts(tuple(pairs))]
+    blocks: list[Block] = [Facts((*pairs, *_origin(result, command)))]
     if lines := answers.limits(result):
         blocks.append(Paragraph("What this ladder cannot claim:"))
         blocks.append(Bullets(tuple(words.prose(line) for line in lines)))
     if warned := _warnings(result):
         blocks.append(Bullets(tuple(words.prose(line) for line in warned)))
     return Section("Method and limits", "method", tuple(blocks))
+
+
+def _origin(result: LadderResult, command: str) -> Pairs:
+    """What the rungs were tested with, by content hash."""
+    ladder = result.ladder
+    protocols = {rung.protocol.name: rung.protocol.digest for rung in ladder.rungs}
+    versions: dict[str, str] = {}
+    pairs: Pairs = [(f"Protocol {name}", Code(digest)) for name, digest in protocols.items()]
+    for rung in ladder.rungs:
+        found = result.results.get(rung.name)
+        if found is not None:
+            versions |= found.facts.get("versions") or {}
+            origin = model_origin(rung.model, found.facts.get("source_hash"))
+            pairs.append((f"Rung {rung.name}", origin))
+    if ladder.baseline:
+        pairs.append((f"Baseline {ladder.baseline.name}", Code(ladder.baseline.digest)))
+    pairs.append(("Scorer", Code(scorer_version())))
+    return [*pairs, *made_by(command, {**versions, **installed_versions("numpy", "scipy")})]
 
 
 def _warnings(result: LadderResult) -> list[str]:

@@ -209,7 +209,7 @@ def provenance(record: RunRecord) -> Facts:
             ("Model", (f"{config.model} ", Code(source or "no hash known"))),
             ("Sampling", Code(config.sampling.digest)),
             ("Scorer", Code(verdict.scorer or "")),
-            *((f"Criteria {one.name}", Code(one.digest)) for one in verdict.sets),
+            *((f"Criteria {one.name}", Code(one.criteria_digest)) for one in verdict.sets),
             ("Baseline", _digest(verdict.baseline, verdict.baseline_digest)),
             ("Seed of the run", str(config.seed)),
             ("Seeds of the sessions", ", ".join(shown) or words.DASH),

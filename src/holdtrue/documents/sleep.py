@@ -34,6 +34,7 @@ from holdtrue.documents.comparison_report import difference, difference_figure, 
 from holdtrue.documents.escape import markdown, one_line
 from holdtrue.documents.markdown import render_markdown
 from holdtrue.documents.page import render_page
+from holdtrue.documents.provenance import arm_origin, engine_versions, made_by
 from holdtrue.documents.sleep_data import data_blocks, loss_figure, sources_table, write_card
 from holdtrue.documents.write import PAGE, STATUS, write_figures
 from holdtrue.files import append_atomic, write_atomic
@@ -256,11 +257,17 @@ def _method(record: CycleRecord) -> Section:
     pairs += [
         ("Base", Code(base.source_hash)),
         ("Tokenizer", Code(base.tokenizer_hash)),
+        ("Dataset", Code(record.dataset.sha256)),
         ("Seed", str(config.seed)),
+        ("Unanchored protocol", (f"{config.unanchored.name} ", Code(config.unanchored.digest))),
     ]
-    if config.command:
-        pairs.append(("Command", Code(config.command)))
-    blocks.append(Facts(tuple(pairs)))
+    versions: dict[str, str] = {}
+    for name, arm in record.arms.items():
+        pairs += arm_origin(f"Arm {name}", arm.sessions)
+        versions |= engine_versions(arm.sessions)
+    pairs += [(f"Criteria {one.name}", Code(one.digest)) for one in config.criteria]
+    pairs.append(("Scorer", Code(record.arms["base"].verdict.scorer or "not recorded")))
+    blocks.append(Facts((*pairs, *made_by(config.command, {**versions, **config.versions}))))
     return Section("Limits and method", "method", tuple(blocks), short="Method")
 
 

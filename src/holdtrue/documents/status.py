@@ -12,6 +12,7 @@ from holdtrue.documents import results, words
 from holdtrue.documents.blocks import Table, with_code
 from holdtrue.documents.escape import markdown, markdown_code, one_line
 from holdtrue.documents.markdown import inline, render_block
+from holdtrue.documents.setup import engine_facts
 
 if TYPE_CHECKING:
     from holdtrue.capacity import RunRecord
@@ -32,7 +33,24 @@ def moment(record: RunRecord, *, analysis: str) -> str:
         analysis=analysis,
         transcripts=record.run.transcripts_folder.name,
         command=markdown_code(config.command),
+        provenance=_provenance(record),
     )
+
+
+def _provenance(record: RunRecord) -> str:
+    """What the run was made with, by content hash, in one line."""
+    config, verdict = record.config, record.verdict
+    parts = [
+        ("Run", record.run.id),
+        (f"persona {config.persona.name}", config.persona.digest),
+        (f"protocol {config.protocol.name}", config.protocol.digest),
+        ("model", str(engine_facts(record).get("source_hash") or "no hash known")),
+        ("scorer", verdict.scorer or "none"),
+        *((f"criteria {one.name}", one.digest) for one in config.criteria),
+        ("seed", str(config.seed)),
+        ("holdtrue", config.versions.get("holdtrue", "version not recorded")),
+    ]
+    return ", ".join(f"{markdown(name)} {markdown_code(value)}" for name, value in parts) + "."
 
 
 def status_entry(record: RunRecord, *, analysis: str) -> str:

@@ -16,7 +16,7 @@ from holdtrue.documents.markdown import render_markdown
 from holdtrue.documents.page import render_page
 from holdtrue.documents.status import moment, status_entry, worklog_line
 from holdtrue.documents.svg import standalone
-from holdtrue.files import append_atomic, write_atomic
+from holdtrue.files import append_atomic, inside, write_atomic
 
 if TYPE_CHECKING:
     from holdtrue.capacity import RunRecord
@@ -31,21 +31,40 @@ def write_documents(record: RunRecord, folder: Path, *, announce: bool = True) -
 
     The page is also kept in the run's own folder, where a later run does not replace it.
     ``announce`` adds the entry to the status file and the line to the work log; leave it out
-    when documents are written again. Raises WorkspaceError when a file cannot be written.
+    when documents are written again. Raises WorkspaceError when a file cannot be written, or a
+    symbolic link would lead it out of ``folder``.
     """
+    contents = documents_of(record)
+    for name, content in contents.items():
+        write_atomic(inside(folder, folder / name), content)
+    page = inside(record.run.out, record.run.folder / PAGE)
+    write_atomic(page, contents[PAGE])
+    written = [folder / name for name in contents if "/" not in name]
+    written.append(folder / pictures_name(record))
+    return [*written, *announce_run(record, folder)] if announce else written
+
+
+def documents_of(record: RunRecord) -> dict[str, bytes]:
+    """Every document of a run by its path in the folder, equal for equal records."""
     analysis, pictures = analysis_name(record), pictures_name(record)
     document = capacity_document(record)
-    page = render_page(document)
-    written = [
-        write_atomic(folder / analysis, render_markdown(document, pictures=pictures)),
-        write_atomic(folder / moment_name(record), moment(record, analysis=analysis)),
-        write_atomic(folder / PAGE, page),
-        write_atomic(folder / VERDICT, _json(record.verdict.as_dict())),
-    ]
-    write_atomic(record.run.folder / PAGE, page)
-    write_figures(document, folder / pictures)
-    written.append(folder / pictures)
-    return [*written, *announce_run(record, folder)] if announce else written
+    texts = {
+        analysis: render_markdown(document, pictures=pictures),
+        moment_name(record): moment(record, analysis=analysis),
+        PAGE: render_page(document),
+        VERDICT: _json(record.verdict.as_dict()),
+    }
+    drawn = {f"{pictures}/{name}": data for name, data in _drawn(document).items()}
+    return {name: text.encode() for name, text in texts.items()} | drawn
+
+
+def announcements(record: RunRecord) -> dict[str, str]:
+    """What a run adds to the status file and to the work log, by file name."""
+    analysis = analysis_name(record)
+    return {
+        STATUS: status_entry(record, analysis=analysis),
+        f"{record.config.host.lower()}_worklog.txt": worklog_line(record, analysis=analysis),
+    }
 
 
 def announce_run(record: RunRecord, folder: Path) -> list[Path]:
@@ -54,19 +73,17 @@ def announce_run(record: RunRecord, folder: Path) -> list[Path]:
     An entry that is already there is not added again, so that a run killed on its way through
     here is announced once by its resumption.
     """
-    status = folder / STATUS
-    worklog = folder / f"{record.config.host.lower()}_worklog.txt"
-    analysis = analysis_name(record)
-    for path, text in (
-        (status, status_entry(record, analysis=analysis)),
-        (worklog, worklog_line(record, analysis=analysis)),
-    ):
-        if not _holds(path, text):
+    paths = []
+    for name, text in announcements(record).items():
+        path = inside(folder, folder / name)
+        if not holds(path, text):
             append_atomic(path, text if _ends_a_line(path) else f"\n{text}")
-    return [status, worklog]
+        paths.append(path)
+    return paths
 
 
-def _holds(path: Path, text: str) -> bool:
+def holds(path: Path, text: str) -> bool:
+    """Whether the entry ``text`` stands in the file at ``path``."""
     try:
         return text.strip().encode() in path.read_bytes()
     except OSError:  # not there; what cannot be read, append_atomic explains
@@ -89,21 +106,17 @@ def write_document(document: Document, folder: Path, name: str) -> list[Path]:
     For documents of other kinds than a run's: comparisons, ladders, sleep cycles.
     """
     pictures = f"{name}-figures"
-    write_figures(document, folder / pictures)
-    return [
-        write_atomic(folder / f"{name}.md", render_markdown(document, pictures=pictures)),
-        write_atomic(folder / PAGE, render_page(document)),
-    ]
+    write_figures(document, inside(folder, folder / pictures))
+    texts = {
+        f"{name}.md": render_markdown(document, pictures=pictures),
+        PAGE: render_page(document),
+    }
+    return [write_atomic(inside(folder, folder / file), text) for file, text in texts.items()]
 
 
 def analysis_name(record: RunRecord) -> str:
     """The name of the full analysis: ``THOR_30B_CAPACITY_TEST.md``."""
     return f"{record.config.host.upper()}_{record.config.label}_CAPACITY_TEST.md"
-
-
-def analysis_text(record: RunRecord) -> str:
-    """The full analysis, equal for equal records."""
-    return render_markdown(capacity_document(record), pictures=pictures_name(record))
 
 
 def pictures_name(record: RunRecord) -> str:
@@ -121,13 +134,17 @@ def moment_name(record: RunRecord) -> str:
 
 def write_figures(document: Document, folder: Path) -> list[Path]:
     """Write each figure as SVG and PNG into ``folder``."""
+    return [write_atomic(folder / name, data) for name, data in _drawn(document).items()]
+
+
+def _drawn(document: Document) -> dict[str, bytes]:
+    """The figures of a document as SVG and PNG, by file name."""
+    found: dict[str, bytes] = {}
     figures: list[Figure] = figures_of(document.sections)
-    written = []
     for figure in figures:
-        drawing = figure.drawing
-        written.append(write_atomic(folder / f"{figure.name}.svg", standalone(drawing.svg)))
-        written.append(write_atomic(folder / f"{figure.name}.png", drawing.png))
-    return written
+        found[f"{figure.name}.svg"] = standalone(figure.drawing.svg).encode()
+        found[f"{figure.name}.png"] = figure.drawing.png
+    return found
 
 
 def _json(value: object) -> str:
