@@ -250,8 +250,15 @@ def newest(path: Path, group: str, marker: str) -> Path | None:
     """
     if (path / marker).is_file():
         return path
-    found = sorted((path / group).glob(f"*/{marker}"))
-    return found[-1].parent if found else None
+    found = (path / group).glob(f"*/{marker}")
+    last = max(found, key=_age, default=None)
+    return last.parent if last else None
+
+
+def _age(marker: Path) -> tuple[str, int, str]:
+    """Folders are named by the second they were made in; within one, by when they were written."""
+    name = marker.parent.name
+    return name[: len("20261123-120000")], marker.stat().st_mtime_ns, name
 
 
 def open_run(path: Path) -> Run:

@@ -211,12 +211,12 @@ def test_an_adapter_that_is_more_than_two_factors_is_refused(
 
 
 def test_rows_are_put_where_transformers_takes_them_from() -> None:
-    from transformers.modeling_gguf_pytorch_utils import LlamaTensorProcessor
+    gguf = pytest.importorskip("transformers.modeling_gguf_pytorch_utils")
 
     rows = np.arange(24 * 3).reshape(24, 3)
     for heads in (1, 2, 3):
         turned = rotated(rows, heads)
-        assert (LlamaTensorProcessor()._reverse_permute_weights(turned, heads) == rows).all()
+        assert (gguf.LlamaTensorProcessor()._reverse_permute_weights(turned, heads) == rows).all()
 
 
 def test_a_gguf_of_a_folder_needs_a_converter_and_names_it(
