@@ -180,12 +180,12 @@ def test_weights_in_four_bits_are_trained_on_and_spoken_with(tiny: str, tmp_path
     from holdtrue.engines.hf_loading import load_model
     from holdtrue.engines.hf_source import find_source
 
-    options = EngineOptions(bits=4)
+    options = EngineOptions(bits=4, threads=1)  # many tiny steps, which threads only hold up
     base = load_base(tiny, options)
     assert any(isinstance(module, Linear4bit) for module in base.model.modules())
     trained = train(small_dataset(), tiny, tmp_path / "a", SETTINGS, options=options)
     assert trained.held_out[max(trained.held_out)] < trained.held_out[0]
-    with_adapter = EngineOptions(bits=4, adapter=tmp_path / "a")
+    with_adapter = EngineOptions(bits=4, threads=1, adapter=tmp_path / "a")
     loaded = load_model(find_source(tiny, with_adapter), with_adapter)
     assert loaded.adapter_hash == trained.manifest.adapter_hash
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import warnings
 from pathlib import Path
 
 import pytest
+
+from holdtrue.engines.hf_loading import import_torch
 
 TEMPLATE = (
     "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + "
@@ -16,8 +19,10 @@ TEMPLATE = (
 
 def make_tiny(folder: Path, *, seed: int = 0, extra: str = "") -> str:
     """Save a random two-layer model with a byte tokenizer; its model name."""
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("peft")
+    for library in ("torch", "transformers", "accelerate", "peft"):
+        if importlib.util.find_spec(library) is None:
+            pytest.skip(f"needs {library}")
+    torch = import_torch()  # before anybody else loads it, with its threads told to spin briefly
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import transformers
