@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from holdtrue.cli.options import FOLDER
+from holdtrue.cli.shell import command_line
 
 if TYPE_CHECKING:
     from holdtrue.cli.arms import Arm
@@ -75,7 +74,7 @@ def command(
             comparison,
             first.sessions,
             second.sessions,
-            command=shlex.join(["holdtrue", *sys.argv[1:]]),
+            command=command_line(),
             versions=installed_versions("numpy", "scipy"),
         )
         written = write_document(document, out or _folder(names), "comparison")

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -13,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from holdtrue.cli.options import FILE, FOLDER, loading_options, make_engine_options
+from holdtrue.cli.shell import command_line, from_here
 
 if TYPE_CHECKING:
     from holdtrue.engines.base import EngineOptions
@@ -143,7 +141,7 @@ def command(**values: Any) -> int:
         except KeyboardInterrupt:
             progress.stop()
             click.echo(
-                f"Stopped. Go on with: holdtrue ladder --resume {_relative(folder.path)}", err=True
+                f"Stopped. Go on with: holdtrue ladder --resume {from_here(folder.path)}", err=True
             )
             return 130
         finally:
@@ -178,8 +176,7 @@ def _prepared(values: dict[str, Any]) -> tuple[LadderFolder, EngineOptions]:
         check_same(begun, ladder)
         return begun, options
     out = (values["out"] or workspace.root).expanduser()
-    command_line = shlex.join(["holdtrue", *sys.argv[1:]])
-    return create_ladder(out, ladder, command=command_line), options
+    return create_ladder(out, ladder, command=command_line()), options
 
 
 def _file(given: dict[str, Any], path: Path | None, *, fall_back: bool) -> LadderFile:
@@ -243,13 +240,4 @@ def _finish(result: LadderResult, paths: list[Path], *, as_json: bool) -> None:
     print_ladder(result)
     click.echo("Wrote:")
     for path in paths:
-        click.echo(f"  {_relative(path)}")
-
-
-def _relative(path: Path) -> str:
-    """A path as the user would type it from here."""
-    try:
-        near = os.path.relpath(path)
-    except ValueError:  # another drive
-        return str(path)
-    return str(path) if near.startswith("..") else near
+        click.echo(f"  {from_here(path)}")

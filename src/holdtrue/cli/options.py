@@ -18,7 +18,7 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 
 def persona_options(function: Function) -> Function:
     """``--persona``, ``--protocol``, ``--phase`` and ``--workspace``."""
-    return _all(
+    return with_all(
         function,
         click.option("--persona", metavar="NAME|FILE", help="Who. [default: sage]"),
         click.option("--protocol", metavar="NAME|FILE", help="How anchored. [default: v2.0]"),
@@ -29,7 +29,7 @@ def persona_options(function: Function) -> Function:
 
 def engine_options(function: Function) -> Function:
     """How the model is opened, and which weights are loaded of it."""
-    return _all(
+    return with_all(
         function,
         loading_options,
         click.option(
@@ -43,7 +43,7 @@ def engine_options(function: Function) -> Function:
 
 def loading_options(function: Function) -> Function:
     """How a model is opened, whichever it is."""
-    return _all(
+    return with_all(
         function,
         click.option(
             "--concurrency",
@@ -90,7 +90,40 @@ def seed_option(meaning: str) -> Callable[[Function], Function]:
     )
 
 
-def _all(function: Function, *decorators: Callable[[Function], Function]) -> Function:
+def look_options(*, budget: int, batch: int) -> Callable[[Function], Function]:
+    """``--budget``, ``--batch`` and ``--mode``: how many sessions, and how the evidence is looked
+    at. The numbers are the largest that may be given."""
+
+    def decorate(function: Function) -> Function:
+        return with_all(
+            function,
+            _sessions("--budget", budget, 60, "Sessions at most."),
+            _sessions("--batch", batch, 4, "Sessions between two looks."),
+            click.option(
+                "--mode",
+                type=click.Choice(["bounded", "free"]),
+                default="bounded",
+                show_default=True,
+                help="What the evidence may assume.",
+            ),
+        )
+
+    return decorate
+
+
+def _sessions(name: str, most: int, default: int, meaning: str) -> Callable[[Function], Function]:
+    return click.option(
+        name,
+        type=click.IntRange(1, most),
+        default=default,
+        show_default=True,
+        metavar="N",
+        help=meaning,
+    )
+
+
+def with_all(function: Function, *decorators: Callable[[Function], Function]) -> Function:
+    """``function`` with several options, in the order of its help."""
     for decorate in reversed(decorators):
         function = decorate(function)
     return function

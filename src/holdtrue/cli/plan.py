@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from holdtrue.cli.options import FOLDER
+from holdtrue.cli.options import FOLDER, look_options
 
 if TYPE_CHECKING:
     from holdtrue.verdict.planning import Assumptions, BudgetPlan, TestPlan
@@ -29,29 +29,7 @@ if TYPE_CHECKING:
     metavar="MEASURE=VALUE",
     help="Assumed true value; the others are taken as clean. [default: four scenarios]",
 )
-@click.option(
-    "--mode",
-    type=click.Choice(["bounded", "free"]),
-    default="bounded",
-    show_default=True,
-    help="What the evidence may assume.",
-)
-@click.option(
-    "--budget",
-    type=click.IntRange(1, 2_000),
-    default=60,
-    show_default=True,
-    metavar="N",
-    help="Sessions at most.",
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 2_000),
-    default=4,
-    show_default=True,
-    metavar="N",
-    help="Sessions between two looks.",
-)
+@look_options(budget=2_000, batch=2_000)
 @click.option("--turns", type=click.IntRange(1, 200), default=5, help="Responses a session.")
 @click.option(
     "--correlation",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from holdtrue.cli.options import FOLDER, loading_options, make_engine_options, seed_option
+from holdtrue.cli.shell import command_line, from_here
 from holdtrue.cli.sleep_options import (
     BASE,
     PATHS,
@@ -93,9 +92,9 @@ def cycle_command(
         return 0
     _show(record)
     for path in written:
-        click.echo(f"wrote {_shown(path)}")
+        click.echo(f"wrote {from_here(path)}")
     click.echo(f"Use it:  holdtrue test {adapted(config.base, folder)}")
-    click.echo(f"Undo it: remove {_shown(folder)}")
+    click.echo(f"Undo it: remove {from_here(folder)}")
     return 0
 
 
@@ -167,7 +166,7 @@ def _config(
         criteria=(load_criteria("minimum"), load_criteria("full")),
         baseline=load_baseline(place.settings.baseline, place.folders("baselines")),
         created=now(),
-        command=shlex.join(["holdtrue", *sys.argv[1:]]),
+        command=command_line(),
         versions=installed_versions("torch", "transformers", "peft"),
     )
 
@@ -183,11 +182,3 @@ def _show(record: CycleRecord) -> None:
     )
     click.echo(printable(words.prose(record.outcome.headline)))
     click.echo(f"Next: {record.outcome.next_step}")
-
-
-def _shown(path: Path) -> str:
-    """A path as the user would type it from here."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd().resolve()))
-    except ValueError:
-        return str(path)

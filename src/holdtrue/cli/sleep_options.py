@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from holdtrue.cli.options import with_all
+
 if TYPE_CHECKING:
     from holdtrue.sleep.curate import CurateSettings
     from holdtrue.sleep.dataset import Dataset
@@ -23,7 +25,8 @@ SHARE = click.FloatRange(0, 1)
 
 def curate_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """What is kept and held out."""
-    for decorate in (
+    return with_all(
+        function,
         click.option("--persona", metavar="NAME|FILE", help="Whose replies. [default: told]"),
         click.option("--min-sessions", type=click.IntRange(1), default=4, show_default=True,
                      metavar="N", help="Good sessions wanted."),
@@ -31,14 +34,13 @@ def curate_options(function: Callable[..., Any]) -> Callable[..., Any]:
                      show_default=True, metavar="SHARE", help="Questions kept out of training."),
         click.option("--anchored", type=SHARE, default=0.5, show_default=True, metavar="SHARE",
                      help="Examples that keep their anchoring."),
-    )[::-1]:  # fmt: skip
-        function = decorate(function)
-    return function
+    )  # fmt: skip
 
 
 def train_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """How an adapter is trained."""
-    for decorate in (
+    return with_all(
+        function,
         click.option("--dpo", is_flag=True, help="Learn from preference pairs instead."),
         click.option("--epochs", type=click.IntRange(1), default=3, show_default=True,
                      metavar="N", help="Times that every example is learnt from."),
@@ -50,9 +52,7 @@ def train_options(function: Callable[..., Any]) -> Callable[..., Any]:
                      metavar="N", help="Rank of the adapter."),
         click.option("--max-tokens", "train_tokens", type=click.IntRange(16), default=1024,
                      show_default=True, metavar="N", help="Longer examples are left out."),
-    )[::-1]:  # fmt: skip
-        function = decorate(function)
-    return function
+    )  # fmt: skip
 
 
 def curate_settings(values: dict[str, Any]) -> CurateSettings:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +13,12 @@ from holdtrue.cli.options import (
     FILE,
     FOLDER,
     engine_options,
+    look_options,
     make_engine_options,
     persona_options,
     seed_option,
 )
+from holdtrue.cli.shell import command_line, from_here
 from holdtrue.errors import HoldtrueError
 
 if TYPE_CHECKING:
@@ -41,29 +42,7 @@ PHASE = "questioning"
     metavar="NAME|FILE",
     help="Criteria set; may be repeated. [default: minimum and full]",
 )
-@click.option(
-    "--budget",
-    type=click.IntRange(1, 100_000),
-    default=60,
-    show_default=True,
-    metavar="N",
-    help="Sessions at most.",
-)
-@click.option(
-    "--batch",
-    type=click.IntRange(1, 10_000),
-    default=4,
-    show_default=True,
-    metavar="N",
-    help="Sessions between two looks.",
-)
-@click.option(
-    "--mode",
-    type=click.Choice(["bounded", "free"]),
-    default="bounded",
-    show_default=True,
-    help="What the evidence may assume.",
-)
+@look_options(budget=100_000, batch=10_000)
 @seed_option("Root of all randomness.")
 @click.option(
     "--temperature", type=click.FloatRange(0, 5), metavar="T", help="Instead of the protocol's."
@@ -128,7 +107,7 @@ def command(ctx: click.Context, /, **values: Any) -> int:
 def _stopped(error: KeyboardInterrupt | HoldtrueError, run: Run) -> int:
     """Say how to go on with a run that ended early; one without a turn leaves nothing behind."""
     empty = run.discard_if_empty()
-    way = f"Go on with: holdtrue test --resume {shlex.quote(_shown(run.folder))}"
+    way = f"Go on with: holdtrue test --resume {shlex.quote(from_here(run.folder))}"
     if isinstance(error, HoldtrueError):
         if not empty:
             error.remedy = f"{error.remedy} {way}" if error.remedy else way
@@ -224,7 +203,7 @@ def _new_config(values: dict[str, Any], workspace: Workspace, out: Path) -> RunC
         snapshot=SnapshotConfig(
             session=session, summary=snapshot.summary, exemplars=snapshot.exemplars
         ),
-        command=shlex.join(["holdtrue", *sys.argv[1:]]),
+        command=command_line(),
         created=now(),
         versions=installed_versions("xllamacpp", "numpy", "scipy", "torch", "transformers"),
     )
@@ -341,7 +320,7 @@ def _finish(record: RunRecord, paths: list[Path], *, junit: Path | None, as_json
     print_summary(record)
     click.echo(f"Wrote {len(record.sessions)} transcripts and:")
     for path in [record.run.transcripts_folder, *paths, record.run.folder]:
-        click.echo(f"  {_shown(path)}{'/' if path.is_dir() else ''}")
+        click.echo(f"  {from_here(path)}{'/' if path.is_dir() else ''}")
 
 
 def _exit_code(record: RunRecord, gate: str | None) -> int:
@@ -356,11 +335,3 @@ def _exit_code(record: RunRecord, gate: str | None) -> int:
     from holdtrue.gate import exit_code
 
     return exit_code(record.verdict, gate)
-
-
-def _shown(path: Path) -> str:
-    """A path as the user would type it from here."""
-    try:
-        return str(path.resolve().relative_to(Path.cwd().resolve()))
-    except ValueError:
-        return str(path)
