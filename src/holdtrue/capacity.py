@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -113,10 +112,9 @@ async def run_capacity(
     """
     watcher = observer or Observer()
     scored = [scored_session(transcript) for transcript in _prefix(run, config)]
-    verdict = judge_sessions(scored, config)
     clock = _Clock(run)
     stopped = None
-    if not _is_over(scored, verdict.decided, config):
+    if not _is_over(scored, _glance(scored, config).decided, config):
         give = source or partial(_here, options=options, clock=clock)
         if source is not None:
             clock.start()
@@ -133,7 +131,7 @@ async def run_capacity(
                 stopped = _too_many_failures(scored, config)
                 if stopped or _is_over(scored, seen.decided, config):
                     break
-        verdict = judge_sessions(scored, config)
+    verdict = judge_sessions(scored, config)
     clock.store(scored)
     run.write_json(VERDICT, verdict.as_dict())
     run.write_json(MANIFEST, manifest_of(run, scored))
@@ -237,18 +235,15 @@ async def _sessions(
     """
     facts = engine.facts()
     ahead = not (facts.device or "").startswith("cpu") or facts.settings.get("slots") == 1
-    numbers = list(config.numbers)[done:]
-    first = config.batch - done % config.batch
-    size = len(numbers) if ahead else config.batch
-    cuts = [0, *range(first, len(numbers), size), len(numbers)] if not ahead else [0, len(numbers)]
+    groups = [config.numbers[done:]] if ahead else config.batches(done)
     finished = run.finished_turns()
 
     def on_turn(plan: SessionPlan, turn: Turn) -> None:
         journal.turn(plan, turn)
         watcher.turn(plan, turn)
 
-    for start, end in pairwise(cuts):
-        plans = map(config.plan, numbers[start:end])  # drawn one by one: a budget may be large
+    for numbers in groups:
+        plans = map(config.plan, numbers)  # drawn one by one: a budget may be large
         async with aclosing(
             run_sessions(plans, engine, finished=finished, on_turn=on_turn)
         ) as stream:

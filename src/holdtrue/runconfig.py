@@ -8,6 +8,7 @@ import re
 import socket
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
@@ -86,6 +87,12 @@ class RunConfig(StrictModel):
     def numbers(self) -> range:
         """The session numbers that the budget allows."""
         return range(self.first_session, self.first_session + self.budget)
+
+    def batches(self, done: int) -> list[range]:
+        """The numbers after the first ``done``, cut where looks are due."""
+        ends = range(done - done % self.batch + self.batch, self.budget, self.batch)
+        cuts = [done, *ends, self.budget]
+        return [self.numbers[start:end] for start, end in pairwise(cuts) if start < end]
 
 
 def read_config(run: Run) -> RunConfig:

@@ -251,12 +251,15 @@ def newest(path: Path, group: str, marker: str) -> Path | None:
     if (path / marker).is_file():
         return path
     found = (path / group).glob(f"*/{marker}")
-    last = max(found, key=_age, default=None)
+    last = max(found, key=age, default=None)
     return last.parent if last else None
 
 
-def _age(marker: Path) -> tuple[str, int, str]:
-    """Folders are named by the second they were made in; within one, by when they were written."""
+def age(marker: Path) -> tuple[str, int, str]:
+    """What sorts folders by when they were made, by a file that was written into them then.
+
+    They are named by the second; within one it is the file's time that tells.
+    """
     name = marker.parent.name
     return name[: len("20261123-120000")], marker.stat().st_mtime_ns, name
 

@@ -18,7 +18,7 @@ from holdtrue.capacity import VERDICT, RunRecord, load_record, manifest_of
 from holdtrue.documents.write import PAGE, announcements, documents_of, holds
 from holdtrue.errors import ConfigError
 from holdtrue.files import inside
-from holdtrue.runs import CONFIG, MANIFEST, Run, as_stored, open_run
+from holdtrue.runs import CONFIG, MANIFEST, Run, age, as_stored, open_run
 from holdtrue.session import turn_seed
 from holdtrue.transcript import Transcript
 
@@ -199,8 +199,9 @@ def _around(old: str, new: str) -> tuple[str, str]:
 def _is_superseded(record: RunRecord) -> bool:
     """Whether a later run of this label and host has ended, whose documents have these names."""
     run = record.run
-    for path in sorted(run.folder.parent.glob(f"*/{MANIFEST}")):
-        if path.parent.name <= run.id or not (path.parent / CONFIG).is_file():
+    own = age(run.folder / CONFIG)
+    for path in run.folder.parent.glob(f"*/{CONFIG}"):
+        if not (path.parent / MANIFEST).is_file() or age(path) <= own:
             continue
         other = open_run(path.parent).config
         if (other.get("label"), other.get("host")) == (run.label, record.config.host):

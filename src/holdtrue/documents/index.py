@@ -16,7 +16,7 @@ from holdtrue.documents.blocks import Tag
 from holdtrue.documents.page import ICON, environment, policy, script, style_sheet
 from holdtrue.documents.results import outcome
 from holdtrue.errors import HoldtrueError
-from holdtrue.runs import CONFIG, RUNS, Run, open_run
+from holdtrue.runs import CONFIG, RUNS, Run, age, open_run
 from holdtrue.verdict.types import Verdict
 
 VERDICT = "verdict.json"
@@ -36,7 +36,7 @@ class Entry:
 
 def list_runs(out: Path) -> list[Entry]:
     """The runs under ``out``, newest first."""
-    found = sorted((out / RUNS).glob(f"*/{CONFIG}"), reverse=True)
+    found = sorted((out / RUNS).glob(f"*/{CONFIG}"), key=age, reverse=True)
     return [_entry(path.parent) for path in found]
 
 

@@ -14,7 +14,6 @@ import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -123,10 +122,7 @@ class RayExecutor:
         self, rung: Rung, config: RunConfig, run: Run, done: int, memory: Memory
     ) -> AsyncGenerator[Transcript, None]:
         """The missing sessions in order, with some batches in flight."""
-        numbers = list(config.numbers)[done:]
-        first = config.batch - done % config.batch
-        cuts = [0, *range(first, len(numbers), config.batch), len(numbers)]
-        waiting = [Batch(numbers[a:b]) for a, b in pairwise(cuts) if a < b]
+        waiting = [Batch(list(numbers)) for numbers in config.batches(done)]
         arrived: dict[int, Transcript] = {}
         running: set[asyncio.Task[None]] = set()
         news = asyncio.Event()
@@ -139,7 +135,7 @@ class RayExecutor:
                 )
 
         try:
-            for number in numbers:
+            for number in config.numbers[done:]:
                 while number not in arrived:
                     start()
                     news.clear()

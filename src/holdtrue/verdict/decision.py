@@ -35,7 +35,7 @@ from holdtrue.verdict.outcome import conclude
 from holdtrue.verdict.questions import answer_questions
 from holdtrue.verdict.scale import scale_against
 from holdtrue.verdict.secondary import watch_measures
-from holdtrue.verdict.stream import MAX_LOST, Column, Stream, make_stream
+from holdtrue.verdict.stream import Column, Stream, make_stream
 from holdtrue.verdict.types import (
     LOG10_FLOOR,
     CriterionResult,
@@ -71,11 +71,7 @@ def decide(
     relative bound without a baseline value, an unknown mode. No sessions give an undetermined
     verdict.
     """
-    chosen = _mode(mode)
-    _check_criteria(criteria, batch)
-    _check_judge(criteria, judge)
-    if not 0 < met_alpha <= ALPHA:
-        raise ConfigError(f"met_alpha lies above 0 and at most at {ALPHA}, not at {met_alpha}")
+    chosen = checked(criteria, mode=mode, batch=batch, met_alpha=met_alpha, judge=judge)
     stream = make_stream(sessions)
     figures = baseline.values if baseline else {}
     looks = look_points(len(stream.units), batch)
@@ -127,6 +123,26 @@ class _Plan:
     met_alpha: float
 
 
+def checked(
+    criteria: Sequence[CriteriaSet],
+    *,
+    mode: str,
+    batch: int,
+    met_alpha: float,
+    judge: JudgeRecord | None = None,
+) -> Mode:
+    """The mode, once everything that ``decide`` is told is known to make sense.
+
+    Raises ConfigError as ``decide`` does.
+    """
+    chosen = _mode(mode)
+    _check_criteria(criteria, batch)
+    _check_judge(criteria, judge)
+    if not 0 < met_alpha <= ALPHA:
+        raise ConfigError(f"met_alpha lies above 0 and at most at {ALPHA}, not at {met_alpha}")
+    return chosen
+
+
 def _mode(name: str) -> Mode:
     try:
         return Mode(name)
@@ -164,15 +180,11 @@ def _decide(criteria: CriteriaSet, resolved: Sequence[ResolvedCriterion], plan: 
         for one, column in zip(resolved, columns, strict=True)
     ]
     blocked = [_why_blocked(column) for column in columns]
-    usable = [
-        pair if why is None else (np.full_like(pair[0], -np.inf), np.zeros_like(pair[1]))
-        for pair, why in zip(pairs, blocked, strict=True)
-    ]
+    usable = [column.usable(pair) for column, pair in zip(columns, pairs, strict=True)]
     whole, singles = decide_set(usable, looks, met_alpha=plan.met_alpha)
-    decision, at = _decision(whole)
+    decision, at = decision_of(whole, stream)
     note = None
     if stream.too_many_failed:
-        decision, at = Decision.UNDETERMINED, None
         note = f"{stream.failed} of {stream.offered} sessions failed, more than a tenth"
     elif decision is Decision.UNDETERMINED and any(blocked):
         note = "a criterion is unscored too often; more sessions alone do not decide it"
@@ -201,7 +213,10 @@ def _decide(criteria: CriteriaSet, resolved: Sequence[ResolvedCriterion], plan: 
     )
 
 
-def _decision(decided: Decided) -> tuple[Decision, int | None]:
+def decision_of(decided: Decided, stream: Stream) -> tuple[Decision, int | None]:
+    """What is decided, and after how many sessions; nothing where too many of them failed."""
+    if stream.too_many_failed:
+        return Decision.UNDETERMINED, None
     if decided.met:
         return Decision.MET, int(decided.met_at)
     if decided.not_met:
@@ -211,7 +226,7 @@ def _decision(decided: Decided) -> tuple[Decision, int | None]:
 
 def _why_blocked(column: Column) -> str | None:
     """Why a criterion stays undetermined whatever its evidence: too much of it is unscored."""
-    if column.lost <= MAX_LOST:
+    if not column.is_blocked:
         return None
     reason = f" ({column.reasons[0]})" if column.reasons else ""
     return f"{100 * column.lost:.0f} % of it is unscored, more than a tenth{reason}"
@@ -225,9 +240,7 @@ def _criterion(
     blocked: str | None,
     plan: _Plan,
 ) -> CriterionResult:
-    decision, at = _decision(decided)
-    if plan.stream.too_many_failed:
-        decision, at = Decision.UNDETERMINED, None
+    decision, at = decision_of(decided, plan.stream)
     points = plan.looks if plan.looks.size else np.array([len(column.values)])
     interval = None
     if column.sessions:

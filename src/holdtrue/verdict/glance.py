@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from holdtrue.baseline import Baseline
 from holdtrue.criteria import CriteriaSet, resolve_criteria
 from holdtrue.scoring.measures import ScoredSession
-from holdtrue.stats.evidence import ALPHA, Array, Mode
-from holdtrue.stats.sequential import Bound, Decided, decide_set, evidence_pair, look_points
-from holdtrue.verdict.stream import MAX_LOST, Column, Stream, make_stream
+from holdtrue.stats.evidence import ALPHA
+from holdtrue.stats.sequential import decide_set, evidence_pair, look_points
+from holdtrue.verdict.decision import checked, decision_of
+from holdtrue.verdict.stream import Column, make_stream
 from holdtrue.verdict.types import Decision
 
 
@@ -52,8 +51,9 @@ def glance(
 ) -> Glance:
     """The decisions that ``decide`` would come to with the same arguments.
 
-    Raises ConfigError as ``decide`` does for sessions of several arms or scorers.
+    Raises ConfigError as ``decide`` does.
     """
+    chosen = checked(criteria, mode=mode, batch=batch, met_alpha=met_alpha)
     stream = make_stream(sessions)
     looks = look_points(len(stream.units), batch)
     figures = baseline.values if baseline else {}
@@ -64,22 +64,9 @@ def glance(
         for criterion in resolve_criteria(one, figures):
             if criterion.measure not in columns:  # sets share measures
                 columns[criterion.measure] = stream.column(criterion.measure)
-            pairs.append(_evidence(columns[criterion.measure], criterion.bound, Mode(mode)))
+            column = columns[criterion.measure]
+            pair = evidence_pair(criterion.bound, column.values, column.responses, chosen)
+            pairs.append(column.usable(pair))
         whole, _ = decide_set(pairs, looks, met_alpha=met_alpha)
-        sets.append(SetGlance(one.name, _decision(whole, stream)))
+        sets.append(SetGlance(one.name, decision_of(whole, stream)[0]))
     return Glance(len(stream.units), tuple(sets))
-
-
-def _evidence(column: Column, bound: Bound, mode: Mode) -> tuple[Array, Array]:
-    """Both processes of a criterion; neither gets anywhere where too much of it is unscored."""
-    if column.lost > MAX_LOST:
-        return np.full(column.values.shape, -np.inf), np.zeros(column.values.shape)
-    return evidence_pair(bound, column.values, column.responses, mode)
-
-
-def _decision(whole: Decided, stream: Stream) -> Decision:
-    if stream.too_many_failed:
-        return Decision.UNDETERMINED
-    if whole.met:
-        return Decision.MET
-    return Decision.NOT_MET if whole.not_met else Decision.UNDETERMINED

@@ -42,6 +42,17 @@ class Column:
     def sessions(self) -> int:
         return int(np.count_nonzero(~np.isnan(self.values)))
 
+    @property
+    def is_blocked(self) -> bool:
+        """Whether so much is unscored that nothing is decided on it, whatever its evidence."""
+        return self.lost > MAX_LOST
+
+    def usable(self, pair: tuple[Array, Array]) -> tuple[Array, Array]:
+        """Both processes of a criterion; neither gets anywhere where the measure is blocked."""
+        if not self.is_blocked:
+            return pair
+        return np.full_like(pair[0], -np.inf), np.zeros_like(pair[1])
+
 
 @dataclass(frozen=True, slots=True)
 class Stream:
