@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-import numpy as np
-
 from holdtrue.engines.base import Engine, EngineOptions
 from holdtrue.engines.fetch import fetch
 from holdtrue.engines.hf_loading import import_torch
@@ -24,12 +22,14 @@ from holdtrue.engines.llamacpp import LlamaCppEngine
 from holdtrue.engines.llamacpp_layout import CONTEXT, Layout
 from holdtrue.engines.llamacpp_server import import_xllamacpp
 from holdtrue.engines.transformers import TransformersEngine
-from holdtrue.messages import Message, Role
+from holdtrue.messages import Message
 from holdtrue.persona import load_persona
-from holdtrue.protocol import Sampling, draw_phrasings, load_protocol, render_system
+from holdtrue.protocol import Sampling, load_protocol
+from holdtrue.session import SessionPlan, Snapshot, messages_for, plan_session, session_seed
+from holdtrue.transcript import Turn
 
 MODEL = "smollm2-135m"
-WINDOW = 6
+Block = list[SessionPlan]
 
 
 @dataclass(frozen=True)
@@ -61,43 +61,33 @@ class Result:
         return self.cpu / self.tokens
 
 
-@dataclass(frozen=True)
-class Script:
-    """One session: its system message, prompts and reminders."""
-
-    system: Message
-    prompts: tuple[str, ...]
-    reminders: dict[int, str]
-
-    def messages(self, turn: int, said: list[str]) -> list[Message]:
-        history: list[Message] = []
-        for prompt, reply in zip(self.prompts, said, strict=False):
-            history += [Message(Role.USER, prompt), Message(Role.ASSISTANT, reply)]
-        shown = [self.system, *history[-WINDOW:]]
-        if turn + 1 in self.reminders:
-            shown.append(Message(Role.SYSTEM, self.reminders[turn + 1]))
-        return [*shown, Message(Role.USER, self.prompts[turn])]
-
-
-def scripts(count: int) -> list[Script]:
+def sessions(count: int) -> Block:
     """The sessions of a block: protocol v2.0 for SAGE, the same phrasings every time."""
     persona, protocol = load_persona("sage"), load_protocol("v2.0")
-    phase = protocol.phase_of(36)
-    system = Message(Role.SYSTEM, render_system(protocol, persona, phase, session=36))
-    reminders = {
-        reminder.before_turn: reminder.text.replace("{{ persona.name }}", persona.name).replace(
-            "{{ partner }}", persona.relationship.partner
+    return [
+        plan_session(
+            persona,
+            protocol,
+            model=MODEL,
+            number=number,
+            seed=session_seed(7, number),
+            snapshot=Snapshot(session=36),
         )
-        for reminder in protocol.reminders
-    }
-    rng = np.random.default_rng(7)
-    return [Script(system, draw_phrasings(phase, rng), reminders) for _ in range(count)]
+        for number in range(1, count + 1)
+    ]
+
+
+def shown(plan: SessionPlan, said: list[str]) -> list[Message]:
+    """What the model is shown for the turn after what it said."""
+    pairs = enumerate(zip(plan.prompts, said, strict=False), start=1)
+    turns = (Turn(index=i, prompt=prompt, response=reply) for i, (prompt, reply) in pairs)
+    return messages_for(plan, tuple(turns))
 
 
 class Driver(Protocol):
     """Holds a block of sessions."""
 
-    def block(self, listed: list[Script], sampling: Sampling, first_seed: int) -> Result: ...
+    def block(self, listed: Block, sampling: Sampling, first_seed: int) -> Result: ...
 
     def close(self) -> None: ...
 
@@ -135,20 +125,20 @@ class Ours:
     def close(self) -> None:
         self.opened.close()
 
-    def block(self, listed: list[Script], sampling: Sampling, first_seed: int) -> Result:
+    def block(self, listed: Block, sampling: Sampling, first_seed: int) -> Result:
         return self.opened.runner.run(self._block(listed, sampling, first_seed))
 
-    async def _block(self, listed: list[Script], sampling: Sampling, first_seed: int) -> Result:
+    async def _block(self, listed: Block, sampling: Sampling, first_seed: int) -> Result:
         gate, engine = asyncio.Semaphore(self.flight), self.opened.engine
         tokens = distinct = 0
 
-        async def session(script: Script, seed: int) -> None:
+        async def session(plan: SessionPlan, seed: int) -> None:
             nonlocal tokens, distinct
             async with gate:
                 said: list[str] = []
-                for turn in range(len(script.prompts)):
+                for turn in range(len(plan.prompts)):
                     reply = await engine.generate(
-                        script.messages(turn, said), sampling, seed=seed * 10 + turn
+                        shown(plan, said), sampling, seed=seed * 10 + turn
                     )
                     said.append(reply.text)
                     tokens += reply.completion_tokens or 0
@@ -183,7 +173,7 @@ class Bare:
     def close(self) -> None:
         self.servers.clear()
 
-    def block(self, listed: list[Script], sampling: Sampling, first_seed: int) -> Result:
+    def block(self, listed: Block, sampling: Sampling, first_seed: int) -> Result:
         waiting = list(enumerate(listed, start=first_seed))
         lock = threading.Lock()
         totals = [0, 0, 0]
@@ -194,10 +184,10 @@ class Bare:
                 with lock:
                     if not waiting:
                         return
-                    seed, script = waiting.pop(0)
+                    seed, plan = waiting.pop(0)
                 said: list[str] = []
-                for turn in range(len(script.prompts)):
-                    body = request(script.messages(turn, said), sampling)
+                for turn in range(len(plan.prompts)):
+                    body = request(shown(plan, said), sampling)
                     body.update(seed=seed * 10 + turn, id_slot=slot)
                     answer = self.servers[number].handle_chat_completions(body)
                     said.append(answer["choices"][0]["message"]["content"] or "…")
@@ -243,14 +233,14 @@ class PlainLoop:
     def close(self) -> None:
         del self.model
 
-    def block(self, listed: list[Script], sampling: Sampling, first_seed: int) -> Result:
+    def block(self, listed: Block, sampling: Sampling, first_seed: int) -> Result:
         watch = Watch()
         tokens = distinct = evaluated = 0
-        for number, script in enumerate(listed):
+        for number, plan in enumerate(listed):
             said: list[str] = []
-            for turn in range(len(script.prompts)):
+            for turn in range(len(plan.prompts)):
                 self.torch.manual_seed((first_seed + number) * 10 + turn)
-                text, read, wrote = self.ask(script.messages(turn, said), sampling)
+                text, read, wrote = self.ask(shown(plan, said), sampling)
                 said.append(text)
                 tokens, evaluated = tokens + wrote, evaluated + read
             distinct += read + wrote
@@ -291,7 +281,7 @@ def chatter() -> None:
     """Another process with a model of its own, always generating."""
     engine = Ours(embedded(Layout(1, 2, 2, CONTEXT, replayable=False)), 2)
     while True:
-        engine.block(scripts(2), Sampling(max_tokens=64), 0)
+        engine.block(sessions(2), Sampling(max_tokens=64), 0)
 
 
 @contextmanager

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 
 from engine_drivers import (
     MODEL,
@@ -28,7 +29,7 @@ from engine_drivers import (
     chatter,
     embedded,
     neighbour,
-    scripts,
+    sessions,
     spin,
     transformers_engine,
 )
@@ -90,13 +91,8 @@ def evaluated(table: Table) -> float | None:
     return statistics.median((run.evaluated or 0) / run.distinct for run in table[EMBEDDED])
 
 
-def sessions_a_minute(run: Result) -> float:
-    return run.sessions_a_minute
-
-
-def tokens_a_second(run: Result) -> float:
-    return run.tokens_a_second
-
+sessions_a_minute = attrgetter("sessions_a_minute")
+tokens_a_second = attrgetter("tokens_a_second")
 
 BOUNDS = (
     Bound(
@@ -195,12 +191,12 @@ def run_part(part: str, chosen: argparse.Namespace) -> Table:
     table: Table = {name: [] for name in drivers}
     sampling = Sampling(max_tokens=chosen.tokens)
     for driver in {id(driver): driver for driver in drivers.values()}.values():
-        driver.block(scripts(1), sampling, 90_000)  # first passes pay for pages and caches
+        driver.block(sessions(1), sampling, 90_000)  # first passes pay for pages and caches
     for number in range(chosen.rounds):
         order = list(drivers.items())
         for name, driver in order if number % 2 == 0 else reversed(order):
             with surroundings(name):
-                run = driver.block(scripts(chosen.sessions), sampling, 1_000 * number)
+                run = driver.block(sessions(chosen.sessions), sampling, 1_000 * number)
             table[name].append(run)
             print(f"  {part} {number + 1}: {name}: {run.seconds:.1f} s", file=sys.stderr)
     closed: set[int] = set()
