@@ -32,17 +32,14 @@ from holdtrue.documents.blocks import (
 )
 from holdtrue.documents.comparison_report import difference, difference_figure, differs
 from holdtrue.documents.escape import markdown, one_line
-from holdtrue.documents.markdown import render_markdown
-from holdtrue.documents.page import render_page
 from holdtrue.documents.provenance import arm_origin, engine_versions, made_by
 from holdtrue.documents.sleep_data import data_blocks, loss_figure, sources_table, write_card
-from holdtrue.documents.write import PAGE, STATUS, write_figures
-from holdtrue.files import append_atomic, write_atomic
+from holdtrue.documents.write import STATUS, append_once, write_document
 from holdtrue.sleep.cycle import ADAPTERS, CycleRecord
 from holdtrue.sleep.outcome import SPOILT
 from holdtrue.sleep.sham import MEANINGS
 
-NAME = "CYCLE.md"
+NAME = "CYCLE"
 FIGURES = "figures"
 MEASURES = ("gaming_rate", "generic_ai_rate", "self_identification_rate", "d9", "quality",
             "identity_coherence", "calibrated_identity")  # fmt: skip
@@ -60,27 +57,14 @@ def write_cycle(record: CycleRecord, *, status_folder: Path | None = None) -> li
 
     A cycle stands there once, however often its documents are written. Raises WorkspaceError.
     """
-    folder, document = record.folder, cycle_document(record)
-    write_figures(document, folder / FIGURES)
-    written = [
-        write_atomic(folder / NAME, render_markdown(document, pictures=FIGURES)),
-        write_atomic(folder / PAGE, render_page(document)),
-        write_card(record.dataset, folder / "dataset"),
-    ]
+    folder = record.folder
+    written = write_document(cycle_document(record), folder, NAME, pictures=FIGURES)
+    written.append(write_card(record.dataset, folder / "dataset"))
     if status_folder is not None:
-        status = status_folder / STATUS
-        worklog = status_folder / f"{record.config.host.lower()}_worklog.txt"
-        _append_once(status, _status_entry(record, status_folder))
-        _append_once(worklog, _worklog_line(record))
-        written += [status, worklog]
+        worklog = f"{record.config.host.lower()}_worklog.txt"
+        written.append(append_once(status_folder, STATUS, _status_entry(record, status_folder)))
+        written.append(append_once(status_folder, worklog, _worklog_line(record)))
     return written
-
-
-def _append_once(path: Path, text: str) -> None:
-    """Append ``text`` on a line of its own, unless it stands in the file."""
-    before = path.read_text("utf-8", errors="replace") if path.is_file() else ""
-    if text.strip("\n") not in before:
-        append_atomic(path, text if not before or before.endswith("\n") else f"\n{text}")
 
 
 def cycle_document(record: CycleRecord) -> Document:
@@ -274,10 +258,10 @@ def _method(record: CycleRecord) -> Section:
 def _status_entry(record: CycleRecord, folder: Path) -> str:
     config = record.config
     try:
-        place = (record.folder / NAME).resolve().relative_to(folder.resolve())
+        place = (record.folder / f"{NAME}.md").resolve().relative_to(folder.resolve())
         document = place.as_posix()
     except ValueError:
-        document = NAME
+        document = f"{NAME}.md"
     stamp = config.created[:16].replace("T", " ")
     return (
         f"\n## {stamp} sleep {config.name} on {markdown(config.host)}\n\n"

@@ -73,13 +73,15 @@ def announce_run(record: RunRecord, folder: Path) -> list[Path]:
     An entry that is already there is not added again, so that a run killed on its way through
     here is announced once by its resumption.
     """
-    paths = []
-    for name, text in announcements(record).items():
-        path = inside(folder, folder / name)
-        if not holds(path, text):
-            append_atomic(path, text if _ends_a_line(path) else f"\n{text}")
-        paths.append(path)
-    return paths
+    return [append_once(folder, name, text) for name, text in announcements(record).items()]
+
+
+def append_once(folder: Path, name: str, text: str) -> Path:
+    """Append the entry ``text`` to a file of ``folder`` on lines of its own, unless it is there."""
+    path = inside(folder, folder / name)
+    if not holds(path, text):
+        append_atomic(path, text if _ends_a_line(path) else f"\n{text}")
+    return path
 
 
 def holds(path: Path, text: str) -> bool:
@@ -100,12 +102,15 @@ def _ends_a_line(path: Path) -> bool:
         return True
 
 
-def write_document(document: Document, folder: Path, name: str) -> list[Path]:
+def write_document(
+    document: Document, folder: Path, name: str, *, pictures: str | None = None
+) -> list[Path]:
     """Write any document as ``NAME.md`` and ``report.html`` with its figures beside them.
 
-    For documents of other kinds than a run's: comparisons, ladders, sleep cycles.
+    They go to the folder ``pictures``, by default ``NAME-figures``. For documents of other kinds
+    than a run's: comparisons, ladders, sleep cycles.
     """
-    pictures = f"{name}-figures"
+    pictures = pictures or f"{name}-figures"
     write_figures(document, inside(folder, folder / pictures))
     texts = {
         f"{name}.md": render_markdown(document, pictures=pictures),

@@ -1,11 +1,26 @@
-"""What every engine checks of a request before it reaches a library that would accept anything."""
+"""What engines check before it reaches a library that would accept anything."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from holdtrue.errors import GenerationError
+from holdtrue.errors import EngineError, GenerationError
 from holdtrue.messages import Message, Role
+
+
+def check_adapted_base(told: object, base_hash: str | None, adapter: Path) -> None:
+    """Raises EngineError where an adapter tells the hash of another base than the one it is put on.
+
+    One that tells none is taken.
+    """
+    if isinstance(told, str) and base_hash and told != base_hash:
+        raise EngineError(
+            f"this adapter was trained for another base model ({told[:12]}…, and this one is "
+            f"{base_hash[:12]}…)",
+            where=str(adapter),
+            remedy="Use the base model that it was made for.",
+        )
 
 
 def check_messages(messages: Sequence[Message]) -> None:

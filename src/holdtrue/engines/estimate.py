@@ -16,7 +16,7 @@ from holdtrue.engines import catalog, memory, registry
 from holdtrue.engines.base import EngineOptions
 from holdtrue.engines.config_json import Shape, read_shape
 from holdtrue.engines.gguf_header import GgufHeader, read_header
-from holdtrue.engines.llamacpp_layout import LANES, SMALL_BYTES, usable_cores, wanted_servers
+from holdtrue.engines.llamacpp_layout import LANES, usable_cores, wanted_servers
 from holdtrue.engines.modelname import ModelName, parse_model
 from holdtrue.errors import ConfigError, nearest
 
@@ -78,8 +78,8 @@ def estimate(model: str, options: EngineOptions | None = None) -> Estimate | Non
     context = settings.context_length or min(CONTEXT, shape.context_length or CONTEXT)
     lanes = settings.concurrency or LANES
     if engine == "llamacpp":
-        small = (shape.weight_bytes or SMALL_BYTES + 1) <= SMALL_BYTES
-        lanes = wanted_servers(settings, cores=usable_cores(), small=small) or lanes
+        cores = usable_cores()
+        lanes = wanted_servers(settings, cores=cores, weights=shape.weight_bytes) or lanes
     return judge(model, engine, shape, settings, context=context, lanes=lanes)
 
 

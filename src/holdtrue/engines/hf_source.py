@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from holdtrue.engines.base import EngineOptions
+from holdtrue.engines.checks import check_adapted_base
 from holdtrue.engines.filehash import sha256_of
 from holdtrue.engines.modelname import parse_model
 from holdtrue.errors import ConfigError, EngineError
@@ -244,13 +245,7 @@ def _check_manifest(folder: Path, told: dict[str, Any], base_hash: str | None, d
     """Raises EngineError where a manifest is of another base, or of other weights."""
     base = told.get("base")
     wanted = base.get("source_hash") if isinstance(base, dict) else None
-    if isinstance(wanted, str) and base_hash and wanted != base_hash:
-        raise EngineError(
-            f"this adapter was trained for another base model ({wanted[:12]}…, and this one "
-            f"is {base_hash[:12]}…)",
-            where=str(folder),
-            remedy="Use the base model that its manifest names.",
-        )
+    check_adapted_base(wanted, base_hash, folder)
     if isinstance(own := told.get("adapter_hash"), str) and own and own != digest:
         raise EngineError(
             "the adapter's weights are not those of its manifest",

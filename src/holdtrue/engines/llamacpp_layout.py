@@ -75,8 +75,8 @@ def plan_layout(
     """
     context = _context(options, header)
     asked = options.concurrency
-    small = not on_accelerator and header.weight_bytes <= SMALL_BYTES
-    if wanted := wanted_servers(options, cores=cores, small=small):
+    weights = None if on_accelerator else header.weight_bytes
+    if wanted := wanted_servers(options, cores=cores, weights=weights):
         servers = asked or _fitting(wanted, header, context, available, servers=True)
         return Layout(servers, 1, options.threads or 1, context, replayable=not on_accelerator)
     threads = options.threads or min(cores, MAX_THREADS)
@@ -84,8 +84,12 @@ def plan_layout(
     return Layout(1, lanes, threads, context, replayable=lanes == 1 and not on_accelerator)
 
 
-def wanted_servers(options: EngineOptions, *, cores: int, small: bool) -> int:
-    """Servers of one slot each, as far as memory allows; 0 for one server with many slots."""
+def wanted_servers(options: EngineOptions, *, cores: int, weights: int | None) -> int:
+    """Servers of one slot each, as far as memory allows; 0 for one server with many slots.
+
+    ``weights`` are the bytes that a processor reads, None where it reads none or nobody knows.
+    """
+    small = weights is not None and weights <= SMALL_BYTES
     most = max(1, min(cores // (options.threads or 1), MAX_SERVERS))
     if options.reproducible or (small and (options.concurrency or 1) <= most):
         return options.concurrency or most

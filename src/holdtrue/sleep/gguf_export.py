@@ -9,9 +9,7 @@ whose names and layout are known here; another one is refused, never guessed.
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,7 +19,8 @@ from typing import Any
 import numpy as np
 
 from holdtrue.engines.llamacpp import ADAPTER_BASE
-from holdtrue.errors import ConfigError, EngineError, WorkspaceError
+from holdtrue.errors import ConfigError, EngineError
+from holdtrue.sleep.appearing import appearing, check_absent
 from holdtrue.sleep.manifest import ADAPTER, CONFIG, Manifest, check_base
 
 ROTATED = frozenset({"llama"})
@@ -252,21 +251,10 @@ def _written(out: Path, architecture: str) -> Iterator[Any]:
     """A writer of a file that appears at ``out`` whole or not at all."""
     from gguf import GGUFWriter
 
-    if out.exists():
-        raise ConfigError("is there already", where=str(out), remedy="Name another --out.")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".merge-") as name:
-            part = Path(name) / "part.gguf"
-            writer = GGUFWriter(part, architecture)
-            try:
-                yield writer
-            finally:
-                writer.close()
-            os.replace(part, out)
-    except OSError as error:
-        raise WorkspaceError(
-            f"the GGUF file cannot be written: {error.strerror or error}",
-            where=str(error.filename or out),
-            remedy="Free some space, or name another --out.",
-        ) from None
+    check_absent(out)
+    with appearing(out) as part:
+        writer = GGUFWriter(part, architecture)
+        try:
+            yield writer
+        finally:
+            writer.close()

@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from holdtrue.engines.base import EngineOptions
-from holdtrue.errors import ConfigError, EngineError, WorkspaceError
+from holdtrue.errors import EngineError
 from holdtrue.files import write_atomic
+from holdtrue.sleep.appearing import appearing, check_absent
 from holdtrue.sleep.manifest import Manifest, check_base, read_manifest
 from holdtrue.sleep.weights import check_libraries, explained, quietly, trainable
 
@@ -85,20 +85,15 @@ def convert_to_gguf(
             remedy=f"Install llama.cpp with its Python scripts ({CONVERTERS[0]}), or merge into a "
             "folder: --out FOLDER.",
         )
-    _check_absent(out)
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".merge-") as name:
-            folder, made = Path(name) / "model", Path(name) / "model.gguf"
-            manifest = merge_folder(adapter, folder, base=base, bits=32, options=options)
-            command = [converter, str(folder), "--outfile", str(made), "--outtype", TYPES[bits]]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode or not made.is_file():
-                said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
-                raise EngineError(f"the converter failed: {said[-1][:300]}", where=converter)
-            made.replace(out)
-    except OSError as error:
-        raise _cannot_write(out, error) from None
+    check_absent(out)
+    with appearing(out) as made:
+        folder = made.with_name("model")
+        manifest = merge_folder(adapter, folder, base=base, bits=32, options=options)
+        command = [converter, str(folder), "--outfile", str(made), "--outtype", TYPES[bits]]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode or not made.is_file():
+            said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
+            raise EngineError(f"the converter failed: {said[-1][:300]}", where=converter)
     return manifest
 
 
@@ -122,17 +117,10 @@ def _forget_gguf(model: Any) -> None:
 
 def _save(model: Any, tokenizer: Any, origin: str, out: Path) -> None:
     try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".merge-") as name:
-            part = Path(name) / "model"
+        with appearing(out) as part:
             model.save_pretrained(part, safe_serialization=True)
             tokenizer.save_pretrained(part)
             write_atomic(part / ORIGIN, origin)
-            if out.exists():
-                out.rmdir()  # empty, as was checked
-            part.replace(out)
-    except OSError as error:
-        raise _cannot_write(out, error) from None
     except ValueError as error:
         said = " ".join(str(error).split())[:200]
         raise EngineError(f"transformers does not save this model: {said}") from None
@@ -153,18 +141,5 @@ def _origin(manifest: Manifest, bits: int) -> str:
 
 
 def _check_free(out: Path) -> None:
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise ConfigError("is there already", where=str(out), remedy="Name another --out.")
-
-
-def _check_absent(out: Path) -> None:
-    if out.exists():
-        raise ConfigError("is there already", where=str(out), remedy="Name another --out.")
-
-
-def _cannot_write(out: Path, error: OSError) -> WorkspaceError:
-    return WorkspaceError(
-        f"the merged model cannot be written: {error.strerror or error}",
-        where=str(error.filename or out),
-        remedy="Free some space, or name another --out.",
-    )
+    if not out.is_dir() or any(out.iterdir()):
+        check_absent(out)
