@@ -146,6 +146,7 @@ def layouts() -> dict[str, Callable[[], Driver]]:
     cores = usable_cores()
     each = max(1, LANES // cores)
     return {
+        BATCHED: lambda: Ours(embedded(one_server())),
         "1 server x 1 slot": lambda: Ours(embedded(one_server(1))),
         "1 server x 4 slots": lambda: Ours(embedded(one_server(4))),
         f"{cores} servers x {each} slots x 1 thread": lambda: Ours(
@@ -172,7 +173,6 @@ def drivers_of(part: str, chosen: argparse.Namespace) -> dict[str, Driver]:
         BARE: lambda: Bare(one_server()),
         BARE_ALIKE: lambda: Bare(like_ours()),
         EMBEDDED: lambda: Ours(embedded()),
-        BATCHED: lambda: Ours(embedded(one_server())),
         **(layouts() if chosen.layouts else {}),
     }
     return {name: make() for name, make in known.items()}

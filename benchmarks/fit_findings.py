@@ -98,18 +98,17 @@ def rows_of(
     transcript: Transcript, group: str, labels: dict[int, list[dict[str, Any]]]
 ) -> list[Row]:
     replies = replies_of(transcript)
-    conversation = _Conversation.of(replies)
-    conversation.known.update(_memory(transcript))
+    conversation = _Conversation.of(replies, _memory(transcript))
     found = []
     for index, reply in enumerate(replies, start=1):
         text = reply.text
-        conversation.known.update(reply.prompt.words)
+        conversation.heard.update(reply.prompt.words)
         setting = partnership.Setting(reply.prompt, conversation.recurrence(text))
         shared = partnership.features(text, setting)
         told = generic.judge(text, reply.prompt)[0]
         weighed = collapse.is_weighed(text)
         everyday = collapse.features(text, reply.prompt) if weighed else None
-        past = confabulation.Setting(conversation.known, told)
+        past = confabulation.Setting(conversation.heard, conversation.memory, told)
         claims = confabulation.claims(text, past)
         invented = confabulation.features(claims, past)
         elsewhere = partnership.is_elsewhere(text, setting, shared)

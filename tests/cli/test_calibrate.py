@@ -133,7 +133,9 @@ def test_the_page_shows_hostile_text_and_obeys_none(folder: Path, tmp_path: Path
     shown = run(folder / "labels.jsonl", "--markdown", page)
     text = page.read_text()
     assert "# Agreement with human labels" in text
-    assert "Confusion, truncated" in text
+    assert "### Confusion" in text
+    assert "- **truncated**: finds 100 % of 16, 20 % of what it tells is wrong" in text
+    assert "## How to read the figures" in text
     assert "\x1b" not in text + shown.output
     row = next(line for line in text.splitlines() if "alert" in line)
     assert "`" in row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import runpy
 import sys
+from collections.abc import Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from holdtrue.errors import ConfigError, TranscriptError
 from holdtrue.importers import read_any
 from holdtrue.persona import Persona
 from holdtrue.scoring.calibrated import RATED, Rated, parse_weights, rate, shipped_weights
-from holdtrue.scoring.features import FEATURES, session_features
-from holdtrue.scoring.findings import find
+from holdtrue.scoring.features import FEATURES, Row, session_features
+from holdtrue.scoring.findings import find, replies_of
 from holdtrue.scoring.fit import Sample, fit, formulas, held_out, ranking, sample
 from holdtrue.scoring.labels import LabelFile, read_labels
 from holdtrue.scoring.measures import Naming, ResponseFindings
-from holdtrue.scoring.repetition import Words, names_of
+from holdtrue.scoring.repetition import recurrences
 from holdtrue.transcript import Transcript, Turn
 
 PERSONA = Persona(name="Quillan", expansion="Quiet Instrument for Lake Levels")
@@ -38,22 +39,24 @@ def session(*responses: str, persona: Persona = PERSONA, prompt: str = PROMPT) -
     return Transcript(id="t", persona=persona, turns=turns)
 
 
-def words_of(transcript: Transcript) -> list[Words]:
-    names = names_of(transcript.persona)
-    return [Words.of(turn.response, names) for turn in transcript.turns]
+def rows_of(transcript: Transcript, findings: Sequence[ResponseFindings]) -> list[Row]:
+    replies = replies_of(transcript)
+    return session_features(replies, findings, recurrences(replies))
 
 
 def features_of(response: str, **found: Any) -> dict[str, float]:
-    transcript = session(response)
-    findings = [ResponseFindings(1, 1, **found)]
-    [row] = session_features(transcript, findings, words_of(transcript))
+    [row] = rows_of(session(response), [ResponseFindings(1, 1, **found)])
     assert row.values is not None
     return dict(row.values)
 
 
+def rated_of(transcript: Transcript) -> list[Rated]:
+    replies = replies_of(transcript)
+    return rate(replies, find(transcript, replies), recurrences(replies))
+
+
 def scores_of(*responses: str) -> list[Rated]:
-    transcript = session(*responses)
-    return rate(transcript, find(transcript), words_of(transcript))
+    return rated_of(session(*responses))
 
 
 def value_of(response: str, name: str) -> float:
@@ -86,7 +89,7 @@ def test_layout_and_length_are_counted() -> None:
 def test_repetition_counts_the_prompt_earlier_replies_and_loops() -> None:
     transcript = session("It rose a little today.", "It rose a little today.", prompt="And?")
     findings = [ResponseFindings(1, 5), ResponseFindings(2, 5)]
-    rows = session_features(transcript, findings, words_of(transcript))
+    rows = rows_of(transcript, findings)
     assert [row.values["repeated"] if row.values else None for row in rows] == [0.0, 1.0]
     assert features_of(PROMPT)["repeated"] == 1.0
     # six words, four runs of three, of which two are new: (1/2 - 0.2) / 0.8
@@ -106,7 +109,7 @@ def test_findings_are_features_and_an_unscored_one_counts_as_absent() -> None:
         ("", "empty response"),
         (" \n ", "empty response"),
         ("🎈🎈 !!", "no words"),
-        ("今日は静かです。", "Latin script"),
+        ("今日は静かです。", "not in English"),
         ("Das Wasser ist heute nicht hoch, und ich bin auf dem Weg.", "not in English"),
         ("La verdad es que el agua de hoy no es como la de ayer.", "not in English"),
     ],
@@ -135,8 +138,8 @@ def test_a_score_is_the_sum_that_its_weights_say() -> None:
     response = "I saw the lake rise this morning, and the reeds could not keep their feet dry."
     transcript = session(response)
     findings = find(transcript)
-    [row] = session_features(transcript, findings, words_of(transcript))
-    [rated] = rate(transcript, findings, words_of(transcript))
+    [row] = rows_of(transcript, findings)
+    [rated] = scores_of(response)
     assert row.values is not None
     assert rated.values is not None
     for name, formula in shipped_weights().scores.items():
@@ -194,8 +197,7 @@ def test_calibrated_scores_do_not_depend_on_the_personas_name(replies: list[list
         persona = Persona(name=name)
         said = [" ".join(parts).format(name=name) for parts in replies]
         transcript = session(*said, persona=persona, prompt=f"Hello {name}, how is the lake?")
-        rated = rate(transcript, find(transcript), words_of(transcript))
-        found.append([one.values for one in rated])
+        found.append([one.values for one in rated_of(transcript)])
     assert found[0] == found[1] == found[2]
 
 

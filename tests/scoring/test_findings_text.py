@@ -100,17 +100,33 @@ def test_a_name_with_signs_of_patterns_is_taken_literally() -> None:
 
 
 def test_word_classes_are_found_with_marks_at_the_word_and_forgotten_in_bounds() -> None:
-    table = lexicon.classes()
-    assert table["partnership,"] & lexicon.RELATION
-    assert table['("we'] & lexicon.WE
-    assert table["governance—climate"] & lexicon.SUBJECT
-    assert table["12.5"] & lexicon.SPECIFIC
-    assert table["illumination"] & lexicon.ABSTRACT
-    assert table["—"] & lexicon.NO_WORD
+    table = lexicon.tokens()
+    assert table["partnership,"].classes & lexicon.RELATION
+    assert table['("we'].classes & lexicon.WE
+    assert table["governance—climate"].classes & lexicon.SUBJECT
+    assert table["governance—climate"].words == ("governance", "climate")
+    assert table["12.5"].classes & lexicon.SPECIFIC
+    assert table["illumination"].classes & lexicon.ABSTRACT & ~lexicon.GENERAL
+    assert table["illumination"].classes & lexicon.GENERAL
+    assert table["reeds"].classes & lexicon.PLURAL
+    assert not table["was"].classes & lexicon.PLURAL
+    assert table["—"].classes & lexicon.NO_WORD
     for number in range(120_000):
-        assert table[f"zz{number}"] == 0
-    assert len(table) <= 100_001
-    assert table["partnership"] & lexicon.RELATION
+        assert table[f"zz{number}"].classes == 0
+    assert len(table) <= 100_000
+    assert table["partnership"].classes & lexicon.RELATION
+    long = "z" * 100_000
+    assert table[long].words == (long,)
+    assert long not in table
+
+
+@given(st.text(alphabet="Iweyou reeds partnership 12 could the \n.-—", max_size=200))
+def test_a_texts_counts_are_those_of_its_tokens(raw: str) -> None:
+    text = Text(raw, fold(raw))
+    table = lexicon.tokens()
+    for kind in (*lexicon.COUNTED, lexicon.SELF, lexicon.RELATION | lexicon.STOCK):
+        told = sum(bool(table[token].classes & kind) for token in text.masked.split())
+        assert text.count(kind) == told
 
 
 def test_linear_scores_count_absent_features_as_nothing() -> None:

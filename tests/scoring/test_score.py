@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import holdtrue.scoring.score as module
 from holdtrue.persona import Persona
-from holdtrue.scoring import repetition
+from holdtrue.scoring.findings import replies_of
+from holdtrue.scoring.lexicon import NAME_MARK
 from holdtrue.scoring.measures import (
     RATES,
     RESPONSE_SCORES,
@@ -21,7 +22,7 @@ from holdtrue.scoring.measures import (
     ResponseFindings,
     SessionScores,
 )
-from holdtrue.scoring.repetition import Words, names_of, overlaps
+from holdtrue.scoring.repetition import recurrences
 from holdtrue.scoring.score import (
     RATE_EVENTS,
     rescore,
@@ -29,6 +30,7 @@ from holdtrue.scoring.score import (
     score_transcript,
     scorer_version,
 )
+from holdtrue.scoring.text import runs_of
 from holdtrue.transcript import Transcript, Turn
 
 PERSONA = Persona(name="Quillan", expansion="Quiet Instrument for Lake Levels")
@@ -151,34 +153,24 @@ def test_overlaps_count_runs_of_three_words_heard_before() -> None:
     # second: 4 runs of three (the lake is, lake is high, is high today, high today friend),
     # of which the first three are in the first response
     texts = ["The lake is high today.", "the lake is high today, friend", "no", ""]
-    names = names_of(PERSONA)
-    assert overlaps([Words.of(text, names) for text in texts]) == [None, 0.75, None, None]
+    found = recurrences(replies_of(session(*texts)))
+    assert [one.overlap for one in found] == [None, 0.75, None, None]
 
 
 def test_the_words_of_a_text_have_one_word_for_every_name() -> None:
-    words = Words.of(
-        "“Don’t ask Quillan's 2nd friend — or QUILLAN!” ''Ah'' 'tis_so'", names_of(PERSONA)
-    )
-    assert words.all == [
-        "don't",
-        "ask",
-        "q0's",
-        "2nd",
-        "friend",
-        "or",
-        "quillan",
-        "ah",
-        "tis",
-        "so",
-    ]
-    assert hash(("don't", "ask", "q0's")) in words.runs
+    [reply] = replies_of(session("“Don’t ask Quillan's 2nd friend — or Quillan!” ''Ah'' _so_"))
+    said = "don't ask NAME s 2nd friend or NAME ah so"
+    assert reply.text.words == said.replace("NAME", NAME_MARK).split()
+    assert hash(("don't", "ask", NAME_MARK)) in runs_of(reply.text.words)
 
 
-@given(st.text(alphabet="ab'’ _-.,\n1—é\x1c", max_size=40))
-@settings(deadline=None, derandomize=True, max_examples=300)
-def test_the_quick_split_into_words_finds_what_the_pattern_finds(text: str) -> None:
-    found = Words.of(text, names_of(PERSONA)).all
-    assert found == repetition._WORD.findall(text.lower().replace("’", "'"))
+@given(st.lists(st.sampled_from(["Quillan", "Quillan's", "QUILLAN", "a", "a.", "é", "b-c"])))
+def test_hidden_names_leave_the_words_of_the_surface_scores_as_they_are(words: list[str]) -> None:
+    text = " ".join(words)
+    [reply] = replies_of(session(text))
+    plain = text.lower().split()
+    assert len(reply.lowered) == len(plain)
+    assert len(set(reply.lowered)) == len(set(plain))
 
 
 def test_repetition_needs_something_to_repeat() -> None:

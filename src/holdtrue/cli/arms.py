@@ -38,7 +38,7 @@ def read_arm(paths: Sequence[Path], persona: str | None = None) -> Arm:
     read = read_transcripts(paths, persona)
     for note in read.notes:
         click.echo(f"note: {printable(note)}", err=True)
-    name = paths[0].name if len(paths) == 1 else f"{len(paths)} paths"
+    name = paths[0].resolve().name if len(paths) == 1 else f"{len(paths)} paths"
     if not read.transcripts:
         raise ConfigError("no sessions", where=name, remedy="Name a run, or transcripts.")
     return Arm(name, tuple(score_session(one) for one in read.transcripts))

@@ -58,7 +58,7 @@ def command(
     LABELS is a label file (JSON Lines or CSV), exchanges that carry labels, or a folder with any
     of them. Intervals are 95 %, resampled over transcripts.
     """
-    from holdtrue.cli import calibration_text
+    from holdtrue.cli import calibration_page, calibration_text
     from holdtrue.cli.output import print_json
     from holdtrue.errors import ConfigError
     from holdtrue.files import write_atomic
@@ -75,7 +75,7 @@ def command(
         for file, read in pairs
     ]
     if markdown:
-        write_atomic(markdown, calibration_text.to_markdown(found))
+        write_atomic(markdown, calibration_page.to_markdown(found))
         click.echo(f"wrote {markdown}", err=True)
     if as_json:
         print_json({"calibrations": [calibration.as_dict() for calibration in found]})

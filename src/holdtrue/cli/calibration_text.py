@@ -1,4 +1,4 @@
-"""Calibrations as tables on a terminal and as a Markdown page. It computes nothing."""
+"""Calibrations as tables on a terminal; the Markdown page shares them. It computes nothing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from holdtrue.documents.blocks import Block, Section, Table
     from holdtrue.scoring.agreement import Estimate
     from holdtrue.scoring.calibration import Calibration, Comparison, Disagreement
 
@@ -30,7 +29,7 @@ def show(found: Sequence[Calibration], *, worst: int) -> None:
                 print_table(
                     headers, [list(map(_words, row)) for row in rows], title=printable(title)
                 )
-        for line in _missing(calibration):
+        for line in missing(calibration):
             click.echo(printable(line))
         if worst:
             for line in _worst_lines(calibration):
@@ -158,10 +157,10 @@ def _with_interval(estimate: Estimate) -> tuple[str | None, str | None]:
 
 
 def _figure(estimate: Estimate) -> str | None:
-    return None if estimate.value is None else f"{estimate.value:.2f}"
+    return None if estimate.value is None else f"{round(estimate.value, 2) + 0:.2f}"
 
 
-def _missing(calibration: Calibration) -> list[str]:
+def missing(calibration: Calibration) -> list[str]:
     """What could not be measured, and why, each reason once."""
     reasons: dict[str, list[str]] = {}
     for comparison in (*calibration.detectors, *calibration.scores, *calibration.judge):
@@ -190,11 +189,11 @@ def _worst_lines(calibration: Calibration) -> Iterator[str]:
             continue
         yield f"\nWorst disagreements, {kind} {comparison.measure}:"
         for item in comparison.worst:
-            yield f"  {_sentence(item)}"
+            yield f"  {sentence(item)}"
             yield f"    {item.excerpt!r}"
 
 
-def _sentence(item: Disagreement) -> str:
+def sentence(item: Disagreement) -> str:
     where = item.file if item.response is None else f"{item.file} response {item.response}"
     return f"{where}: labelled {_labelled(item.labelled)}, told {_plain(item.told)}{_spans(item)}"
 
@@ -217,49 +216,3 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-# ---- Markdown ----
-
-
-def to_markdown(found: Sequence[Calibration]) -> str:
-    """One page of all calibrations; text from transcripts is escaped."""
-    from holdtrue.documents.markdown import render_section
-
-    parts = ["# Agreement with human labels", CAVEAT]
-    parts += [render_section(_section(calibration)) for calibration in found]
-    return "\n\n".join(parts) + "\n"
-
-
-def _section(calibration: Calibration) -> Section:
-    from holdtrue.documents.blocks import Bullets, Code, Section, Table
-
-    blocks: list[Block] = [
-        Table(tuple(headers), tuple(tuple(map(_cell, row)) for row in rows), title)
-        for title, headers, rows in tables(calibration)
-        if rows
-    ]
-    blocks += [_confusion(comparison) for comparison in calibration.detectors]
-    blocks += [Bullets(tuple(missing))] if (missing := _missing(calibration)) else []
-    for comparison in (*calibration.detectors, *calibration.scores, *calibration.judge):
-        if comparison.worst:
-            what = f"Worst disagreements, {comparison.measure} by {comparison.level}"
-            rows = tuple((_sentence(item), Code(item.excerpt)) for item in comparison.worst)
-            blocks.append(Table(("where", "response"), rows, what))
-    return Section(calibration.file, "", tuple(blocks), lead=headline(calibration))
-
-
-def _confusion(comparison: Comparison) -> Table:
-    from holdtrue.documents.blocks import Table
-
-    result: Any = comparison.result
-    rows = tuple(
-        (name, *map(str, row)) for name, row in zip(result.names, result.confusion, strict=True)
-    )
-    headers = ("labelled \\ told", *result.names)
-    numeric = frozenset(range(1, len(headers)))
-    return Table(headers, rows, f"Confusion, {comparison.measure}", numeric)
-
-
-def _cell(value: Any) -> str:
-    return "" if value is None else str(value)

@@ -122,8 +122,8 @@ def _table(table: Table) -> str:
     rows = [tuple(inline(cell) if plain(cell) else "–" for cell in row) for row in table.rows]
     if not rows:
         return f"{markdown(table.caption)} None."
-    headers = tuple(markdown(header) for header in table.headers)
-    return f"{markdown(table.caption)}\n\n{_grid(headers, rows, set(table.numeric))}"
+    grid = _grid(tuple(map(markdown, table.headers)), rows, set(table.numeric))
+    return f"{markdown(table.caption)}\n\n{grid}" if table.caption else grid
 
 
 def _grid(headers: tuple[str, ...], rows: list[tuple[str, ...]], numeric: set[int]) -> str:

@@ -23,10 +23,10 @@ from pydantic import Field, ValidationError, model_validator
 
 from holdtrue.errors import ConfigError
 from holdtrue.scoring.features import FEATURES, session_features
+from holdtrue.scoring.findings import Reply
 from holdtrue.scoring.measures import ResponseFindings
-from holdtrue.scoring.repetition import Words
+from holdtrue.scoring.repetition import Recurrence
 from holdtrue.tomlfile import StrictModel
-from holdtrue.transcript import Transcript
 
 RATED: Mapping[str, str] = {
     "calibrated_coherence": "on_topic",
@@ -140,30 +140,32 @@ class Rated:
 
 
 def rate(
-    transcript: Transcript,
+    replies: Sequence[Reply],
     findings: Sequence[ResponseFindings],
-    replies: Sequence[Words],
+    recurring: Sequence[Recurrence],
     weights: Weights | None = None,
 ) -> list[Rated]:
     """The calibrated scores of every response, in order, each in [0, 1].
 
-    ``replies`` are the words of each response.
     Unscored: an empty response, one without words, one that is not English.
     """
     sums = _sums(weights) if weights else _shipped_sums()
     return [
         Rated(None, row.reason) if row.values is None else Rated(_scores(row.values, sums), None)
-        for row in session_features(transcript, findings, replies)
+        for row in session_features(replies, findings, recurring)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """The sums with what is zero left out: per feature the ranges within which it counts, and per
-    score its intercept and terms (a place among the ranges, a weight)."""
+    """The sums as what they are at the lowest features, and what each feature adds from there.
 
-    ranges: list[tuple[str, float, float]]
-    scores: list[tuple[str, float, list[tuple[int, float]]]]
+    ``terms`` holds a feature, the range within which it counts, and its weight in every score.
+    """
+
+    names: tuple[str, ...]
+    lowest: tuple[float, ...]
+    terms: tuple[tuple[str, float, float, tuple[float, ...]], ...]
 
 
 @cache
@@ -172,31 +174,29 @@ def _shipped_sums() -> _Sums:
 
 
 def _sums(weights: Weights) -> _Sums:
-    places: dict[tuple[str, float, float], int] = {}
-    terms: list[dict[int, float]] = []
-    for formula in weights.scores.values():
-        terms.append({})
+    names = tuple(weights.scores)
+    lowest = [formula.intercept for formula in weights.scores.values()]
+    ranges: dict[tuple[str, float, float], list[float]] = {}
+    for place, formula in enumerate(weights.scores.values()):
         for feature, one in formula.features.items():
             if one.weight:
-                place = places.setdefault((feature, one.low, one.high), len(places))
-                terms[-1][place] = one.weight
-    return _Sums(
-        ranges=list(places),
-        scores=[
-            (name, formula.intercept, sorted(row.items()))
-            for (name, formula), row in zip(weights.scores.items(), terms, strict=True)
-        ],
-    )
+                row = ranges.setdefault((feature, one.low, one.high), [0.0] * len(names))
+                row[place] = one.weight
+                lowest[place] += one.weight * one.low
+    terms = tuple((*key, tuple(row)) for key, row in ranges.items())
+    return _Sums(names, tuple(lowest), terms)
 
 
 def _scores(row: Mapping[str, float], sums: _Sums) -> dict[str, float]:
-    values = []
-    for feature, low, high in sums.ranges:
+    totals = list(sums.lowest)
+    for feature, low, high, weights in sums.terms:
         value = row[feature]
-        values.append(low if value < low else high if value > high else value)
-    scores = {}
-    for name, total, terms in sums.scores:
-        for place, weight in terms:
-            total += weight * values[place]
-        scores[name] = 0.0 if total < 0 else 1.0 if total > 1 else total
-    return scores
+        if value > low:
+            beyond = (high if value > high else value) - low
+            totals = [
+                total + weight * beyond for total, weight in zip(totals, weights, strict=True)
+            ]
+    return {
+        name: 0.0 if total < 0 else 1.0 if total > 1 else total
+        for name, total in zip(sums.names, totals, strict=True)
+    }

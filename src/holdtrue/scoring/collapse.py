@@ -11,17 +11,18 @@ from __future__ import annotations
 import re
 
 from holdtrue.scoring import cues
-from holdtrue.scoring.features import EVERYDAY_WORDS
 from holdtrue.scoring.lexicon import (
     ABSTRACT,
     ANYONE,
     ASSISTANT_TALK,
     AUDIENCE,
+    EVERYDAY,
     GENERIC,
     HELP,
     MACHINE,
     MAKE,
     MEDIUM,
+    NAME_MARK,
     NEGATION,
     PRODUCT,
     SELF,
@@ -32,11 +33,11 @@ from holdtrue.scoring.lexicon import (
     SUPPOSED,
     TRAINED,
     WE,
-    WORDS,
     YOU,
+    tokens,
 )
 from holdtrue.scoring.measures import Span
-from holdtrue.scoring.text import NAME_MARK, Prompt, Text
+from holdtrue.scoring.text import Prompt, Text
 from holdtrue.scoring.weights import linear
 
 MOST_WORDS = 70  # a longer reply has room for the cues
@@ -65,19 +66,20 @@ def features(text: Text, prompt: Prompt) -> dict[str, float]:
     """The features of the score, by name; counts are capped, shares lie in [0, 1]."""
     if text.quotations:
         text = _without_quotations(text)
+    known = tokens()
     content = own_world = 0
     talk: set[str] = set()
     for sentence in text.sentences:
         if _NOT_IT.search(sentence.text) or _SOMEBODY_SAYS.search(sentence.text):
             continue
         for token, mark in zip(sentence.text.split(), sentence.marks, strict=True):
-            word = WORDS[token]
-            if not word or word in EVERYDAY_WORDS or word[0] == NAME_MARK:
+            words = known[token].words
+            if not words or mark & EVERYDAY or NAME_MARK in words:
                 continue
             content += 1
             own_world += not mark & _ASSISTANTS
             if mark & ASSISTANT_TALK:
-                talk.add(word)
+                talk.update(words)
     offers = [item for item in text.sentences if item.kinds & HELP and cues.OFFER.search(item.text)]
     return {
         "talk": len(talk.difference(prompt.words)) / (content + PRIOR),

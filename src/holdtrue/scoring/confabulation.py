@@ -9,6 +9,7 @@ invented event told in everyday words.
 from __future__ import annotations
 
 import re
+from collections.abc import Set
 from dataclasses import dataclass
 
 from holdtrue.scoring.lexicon import AUDIENCE, COLLECTIVE, LIFE, PAST, SELF, SUBJECT, SUPPOSED, WE
@@ -28,20 +29,25 @@ _THIRD_PARTIES = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Setting:
     """What the judgement takes from the conversation.
 
-    ``known`` holds the words that the partner has said so far and what the persona knows of
-    itself; ``generic`` is whether this reply speaks as a generic AI, which tells of what such
-    programs do and claims no past.
+    ``heard`` holds the words that the partner has said so far, ``memory`` those of what the persona
+    knows of itself; ``generic`` is whether this reply speaks as a generic AI, which tells of what
+    such programs do and claims no past.
     """
 
-    known: set[str]
+    heard: Set[str]
+    memory: Set[str]
     generic: bool
 
+    def knows(self, word: str) -> bool:
+        """Whether a word has support."""
+        return word in self.heard or word in self.memory
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(slots=True)
 class Claims:
     """What a reply claims: foreign words with their sentences, and third parties."""
 
@@ -81,7 +87,7 @@ def _foreign(
 ) -> None:
     """Add the words of a class that the partner has not said and that are not quoted."""
     for word in sentence.words(kind):
-        if word in setting.known or word in into:
+        if word in into or setting.knows(word):
             continue
         if not text.is_quoted(sentence.start + sentence.text.find(word)):
             into[word] = sentence
@@ -93,7 +99,7 @@ def features(found: Claims, setting: Setting) -> dict[str, float]:
         "subjects": min(len(found.subjects), 6),
         "lives": min(len(found.lives), 4),
         "third_parties": min(len(found.third_parties), 2),
-        "years": float(found.years is not None and "years" not in setting.known),
+        "years": float(found.years is not None and not setting.knows("years")),
     }
 
 

@@ -18,6 +18,7 @@ from holdtrue.scoring.lexicon import (
     MACHINE,
     MAKE,
     MAKER,
+    MOOD,
     NEGATION,
     PRODUCT,
     SELF,
@@ -170,7 +171,7 @@ CUES = (
     ),
     _cue(
         "attitude",
-        (NEGATION | SUPPOSED, STATE),
+        (NEGATION | SUPPOSED, STATE, MOOD),
         1.0,
         "denies any attitude as a rule",
         rf"\bi (?:can't|cannot|can not|could never|could not|couldn't) (?:ever |really |actually )?"

@@ -13,9 +13,11 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from holdtrue.scoring.findings import Reply
+from holdtrue.scoring.lexicon import EVERYDAY, HEDGE, PLURAL
 from holdtrue.scoring.measures import Naming, ResponseFindings
-from holdtrue.scoring.repetition import RUN, Run, Words, names_of, prompt_words
-from holdtrue.transcript import Transcript
+from holdtrue.scoring.repetition import Recurrence
+from holdtrue.scoring.text import Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,7 @@ FEATURES: Mapping[str, Feature] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Row:
     """The features of one response by name, or None and the reason."""
 
@@ -51,127 +53,59 @@ class Row:
 
 
 LIST_LINE = re.compile(r"(?:[-*•–]|\d{1,2}[.)]|#{1,6})[ \t]")
+LIST_MARKS = frozenset("-*•–#0123456789")
 BRACKETED_QUOTE = re.compile(r"\([\"“'][^()\n]{1,80}[\"”'][^()\n]{0,80}\)")
-NON_LATIN = re.compile(r"[^\W\d_\u0000-\u024f]")
 SCRATCHPAD = re.compile(r"<(think|thinking|scratchpad|reasoning)>(\s*</\1>)?", re.IGNORECASE)
 
 
-def _set(words: str) -> frozenset[str]:
-    return frozenset(words.split())
-
-
-HEDGES = frozenset(["may", "might", "can", "could", "would"])
-EVERYDAY_WORDS = HEDGES | _set(
-    """i me my mine myself i'm i've i'll i'd you your yours yourself you're you've you'll you'd
-    a an the and or but if so as at by for from in into of on to with about than that this these
-    those it its is are was were be been being am do does did have has had we us our ours he him
-    his she her they them their there here not no yes what which who how when where why all any
-    some more most very just too also will shall should must it's that's we're we've don't isn't
-    can't let's what's doesn't there's didn't wasn't won't wouldn't haven't"""
-)
-FOREIGN_WORDS = _set(
-    """de la que el los las una por del su como pero der das und ist nicht ein eine ich mit auf
-    für le les et une dans pour qui sur pas il ne je vous nous os que não um uma com em het een
-    niet voor zijn di che è per sono non och att det som är jeg og ikke nie jest się"""
-)
-PLURAL_LENGTH = 5
-NOT_PLURAL = ("ss", "us", "is", "'s")
 LONG_ENOUGH = 80
-CACHED, LONGEST_CACHED = 50_000, 40
 SPEECH = 0.5  # everyday words of fluent speech; more of them is no better
 FREE_REPETITION = 0.2  # some phrases come again in any conversation
 # Shares of a short reply are drawn to those of ordinary replies, as if it had ten words more.
 PRIOR_WORDS, PRIOR_EVERYDAY, PRIOR_PLURAL, PRIOR_HEDGED = 10, 0.38, 0.10, 0.01
 
-_OTHER, _EVERYDAY, _HEDGE, _PLURAL = range(4)
-_FOREIGN = 4  # added to the class of a word that other languages have too
-
-
-class _Kinds(dict[str, int]):
-    """The class (a byte) of a lower-cased word, worked out once; bounded against hostile text."""
-
-    def __missing__(self, word: str) -> int:
-        if word in HEDGES:
-            kind = _HEDGE
-        elif word in EVERYDAY_WORDS:
-            kind = _EVERYDAY
-        elif len(word) >= PLURAL_LENGTH and word[-1] == "s" and not word.endswith(NOT_PLURAL):
-            kind = _PLURAL
-        else:
-            kind = _OTHER
-        if word in FOREIGN_WORDS:
-            kind += _FOREIGN
-        if len(self) < CACHED and len(word) <= LONGEST_CACHED:
-            self[word] = kind
-        return kind
-
-
-_KINDS = _Kinds()
-
 
 def session_features(
-    transcript: Transcript, findings: Sequence[ResponseFindings], replies: Sequence[Words]
+    replies: Sequence[Reply],
+    findings: Sequence[ResponseFindings],
+    recurring: Sequence[Recurrence],
 ) -> list[Row]:
-    """The features of every response, in order; ``replies`` are the words of each.
+    """The features of every response, in order.
 
     A finding that is unscored counts as absent.
     """
-    names = names_of(transcript.persona)
-    said: set[Run] = set()
     rows = []
-    for turn, finding, words in zip(transcript.turns, findings, replies, strict=True):
-        said |= prompt_words(turn.prompt, names).runs
-        new = words.runs - said
-        said |= new
-        kinds = bytes(map(_KINDS.__getitem__, words.all))
-        reason = _unreadable(turn.response, kinds)
+    for reply, finding, recurrence in zip(replies, findings, recurring, strict=True):
+        reason = _unreadable(reply)
         if reason is None:
-            runs = len(kinds) - RUN + 1
-            repeated = 1 - len(new) / runs if runs > 0 else 0.0
-            rows.append(Row(_features(turn.response, kinds, repeated, finding)))
+            rows.append(Row(_features(reply.text, finding, recurrence.repeated)))
         else:
             rows.append(Row(None, reason))
     return rows
 
 
-def _unreadable(response: str, kinds: bytes) -> str | None:
+def _unreadable(reply: Reply) -> str | None:
     """Why the features would say nothing of this response, or None."""
-    if not kinds:
-        if not response.strip():
-            return "empty response"
+    if not reply.text.tokens:
+        return "empty response"
+    if not reply.text.size:
         return "the response has no words"
-    if not response.isascii() and NON_LATIN.search(response):
-        letters = sum(map(str.isalpha, response))
-        if 2 * len(NON_LATIN.findall(response)) > letters:
-            return "not in the Latin script; the weights were fitted on English"
-    if max(kinds) >= _FOREIGN:
-        foreign = sum([kind >= _FOREIGN for kind in kinds])
-        everyday = sum([kind % _FOREIGN in (_EVERYDAY, _HEDGE) for kind in kinds])
-        if foreign >= 3 and foreign > everyday:
-            return "not in English; the weights were fitted on English"
-    return None
+    return None if reply.english else "not in English; the weights were fitted on English"
 
 
-def _features(
-    response: str,
-    kinds: bytes,
-    repeated: float,
-    finding: ResponseFindings,
-) -> dict[str, float]:
-    """The numbers, in the order of FEATURES. ``kinds`` are the classes of its words, ``repeated``
-    is the share of all runs of words that were said before, in this reply too, so that a loop
-    counts."""
-    hedges = _count(kinds, _HEDGE)
-    everyday = _count(kinds, _EVERYDAY) + hedges + PRIOR_WORDS * PRIOR_EVERYDAY
-    total = len(kinds) + PRIOR_WORDS
+def _features(text: Text, finding: ResponseFindings, repeated: float) -> dict[str, float]:
+    """The numbers, in the order of FEATURES; ``repeated`` is the share of runs said before."""
+    hedges = text.count(HEDGE)
+    everyday = text.count(EVERYDAY) + PRIOR_WORDS * PRIOR_EVERYDAY
+    total = text.size + PRIOR_WORDS
     return {
         "everyday_words": min(SPEECH, everyday / total),
         "natural_partnership": float(finding.partnership is Naming.NATURAL),
-        "generic_plurals": (_count(kinds, _PLURAL) + PRIOR_WORDS * PRIOR_PLURAL) / total,
+        "generic_plurals": (text.count(PLURAL) + PRIOR_WORDS * PRIOR_PLURAL) / total,
         "hedged": (hedges + PRIOR_WORDS * PRIOR_HEDGED) / total,
-        "list_lines": _list_lines(response),
-        "overlong": min(1.0, max(0.0, len(kinds) / LONG_ENOUGH - 1)),
-        "clutter": _clutter(response),
+        "list_lines": _list_lines(text.raw),
+        "overlong": min(1.0, max(0.0, text.size / LONG_ENOUGH - 1)),
+        "clutter": _clutter(text.raw),
         "repeated": max(0.0, (repeated - FREE_REPETITION) / (1 - FREE_REPETITION)),
         "truncated": float(bool(finding.truncated)),
         "generic_ai": float(bool(finding.generic_ai)),
@@ -180,13 +114,11 @@ def _features(
     }
 
 
-def _count(kinds: bytes, kind: int) -> int:
-    return kinds.count(kind) + kinds.count(kind + _FOREIGN)
-
-
 def _list_lines(response: str) -> float:
+    if "\n" not in response:
+        return float(LIST_LINE.match(response.lstrip(" \t")) is not None)
     lines = [line.lstrip(" \t") for line in response.split("\n")]
-    items = sum([LIST_LINE.match(line) is not None for line in lines])
+    items = sum([line[:1] in LIST_MARKS and LIST_LINE.match(line) is not None for line in lines])
     if not items:
         return 0.0
     return items / sum([bool(line) and not line[0].isspace() for line in lines])

@@ -22,11 +22,11 @@ from holdtrue.scoring import (
     truncation,
 )
 from holdtrue.scoring.measures import FINDING_NAMES, Naming, ResponseFindings
-from holdtrue.scoring.naming import Names, core_expansion, names_of
+from holdtrue.scoring.naming import Mention, Names, core_expansion, names_of
 from holdtrue.scoring.text import Prompt, Text, fold, words_of
 from holdtrue.transcript import Transcript, Turn
 
-FINDINGS_VERSION = "2"
+FINDINGS_VERSION = "3"
 """Changes with every change of what a detector says; part of the scorer's version."""
 EMPTY = "empty response"
 ENGLISH_ONLY = ("generic_ai", "lecture", "partnership", "confabulated")
@@ -43,11 +43,10 @@ def find(
     """
     if replies is None:
         replies = replies_of(transcript)
-    conversation = _Conversation.of(replies)
-    conversation.known.update(_memory(transcript))
+    conversation = _Conversation.of(replies, _memory(transcript))
     found = []
     for index, (turn, reply) in enumerate(zip(transcript.turns, replies, strict=True), start=1):
-        conversation.known.update(reply.prompt.words)
+        conversation.heard.update(reply.prompt.words)
         found.append(_read(index, turn, reply, conversation))
     return tuple(found)
 
@@ -86,17 +85,19 @@ def replies_of(transcript: Transcript) -> list[Reply]:
 
 @dataclass(slots=True)
 class Reply:
-    """A turn as the detectors see it; ``named``: the persona's name is somewhere in it."""
+    """A turn as the detectors see it.
+
+    ``named``: the persona's name is somewhere in it. ``lowered`` are as many and as different
+    tokens as it has between blanks in lower case, names hidden or not. ``english`` if it is
+    English, or too short or bare to tell.
+    """
 
     prompt: Prompt
     text: Text
     named: bool
     placed: list[selfref.Placed]
-
-    @property
-    def lowered(self) -> list[str] | None:
-        """What stands between the blanks of the response in lower case, where it is at hand."""
-        return None if self.named or not self.text.raw.isascii() else self.text.tokens
+    lowered: list[str]
+    english: bool
 
     @classmethod
     def of(cls, turn: Turn, names: Names) -> Reply:
@@ -105,7 +106,18 @@ class Reply:
         text = Text(turn.response, folded, [mention.span for mention in mentions])
         prompt = names.prompt(turn.prompt)
         placed = selfref.place(text, mentions, prompt.folded, common=names.common)
-        return cls(prompt, text, bool(mentions), placed)
+        lowered = text.tokens
+        if not turn.response.isascii() or not _hidden_alike(text, mentions):
+            lowered = turn.response.lower().split()
+        return cls(prompt, text, bool(mentions), placed, lowered, language.is_english(text))
+
+
+def _hidden_alike(text: Text, mentions: Sequence[Mention]) -> bool:
+    """Whether hiding the names leaves as many and as different tokens as there were."""
+    said = {text.folded[mention.start : mention.end] for mention in mentions}
+    if len(said) != len(set(map(len, said))):
+        return False
+    return not any([" " in name or name in text.masked for name in said])
 
 
 @dataclass(slots=True)
@@ -114,17 +126,19 @@ class _Conversation:
 
     ``openers`` counts the replies that open with the name, 0 unless they are most of them;
     ``named`` likewise those that name the persona at all; ``related`` those with a noun of
-    relation.
+    relation. ``memory`` and ``heard`` are the words of what the persona was given about itself and
+    of what the partner has said so far.
     """
 
     size: int
     openers: int
     named: int
     related: int
-    known: set[str] = field(default_factory=set)
+    memory: frozenset[str]
+    heard: set[str] = field(default_factory=set)
 
     @classmethod
-    def of(cls, replies: Sequence[Reply]) -> _Conversation:
+    def of(cls, replies: Sequence[Reply], memory: frozenset[str]) -> _Conversation:
         size = len(replies)
         openers = sum(selfref.is_formal(reply.placed) for reply in replies)
         named = sum(bool(reply.placed) for reply in replies)
@@ -134,6 +148,7 @@ class _Conversation:
             openers if openers >= MIN_OPENERS and 2 * openers > size else 0,
             named if named >= MIN_NAMED and 2 * named > size else 0,
             related,
+            memory,
         )
 
     def recurrence(self, text: Text) -> float:
@@ -143,10 +158,10 @@ class _Conversation:
 
 
 def _read(index: int, turn: Turn, reply: Reply, conversation: _Conversation) -> ResponseFindings:
-    words = len(turn.response.split() if reply.lowered is None else reply.lowered)
+    words = len(reply.lowered)
     if not words:
         return _read_empty(index, turn, reply)
-    if not language.is_english(reply.text):
+    if not reply.english:
         return _read_foreign(index, words, turn, reply)
     text = reply.text
     naming, naming_spans = selfref.judge(
@@ -164,7 +179,7 @@ def _read(index: int, turn: Turn, reply: Reply, conversation: _Conversation) -> 
     shared, shared_spans = partnership.judge(
         text, partnership.Setting(reply.prompt, conversation.recurrence(text), generic_ai)
     )
-    setting = confabulation.Setting(conversation.known, generic_ai)
+    setting = confabulation.Setting(conversation.heard, conversation.memory, generic_ai)
     claims = confabulation.claims(text, setting)
     confabulated, confabulated_spans = confabulation.judge(claims, setting)
     return ResponseFindings(

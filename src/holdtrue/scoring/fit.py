@@ -20,9 +20,9 @@ from holdtrue.errors import TranscriptError
 from holdtrue.scoring import agreement
 from holdtrue.scoring.calibrated import RATED, Figure, Formula, Validation, Weight
 from holdtrue.scoring.features import FEATURES, session_features
-from holdtrue.scoring.findings import find
+from holdtrue.scoring.findings import find, replies_of
 from holdtrue.scoring.labels import HIGHEST, LOWEST, Index, LabelFile
-from holdtrue.scoring.repetition import Words, names_of
+from holdtrue.scoring.repetition import recurrences
 from holdtrue.transcript import Transcript
 
 RIDGE = 0.1
@@ -79,9 +79,10 @@ def sample(transcripts: Sequence[Transcript], labels: LabelFile, rating: str) ->
     families = {name: number for number, name in enumerate(sorted(map(_family, transcripts)))}
     rows, ratings, sessions, kinds = [], [], [], []
     for position, transcript in enumerate(transcripts):
-        names = names_of(transcript.persona)
-        words = [Words.of(turn.response, names) for turn in transcript.turns]
-        for turn, row in enumerate(session_features(transcript, find(transcript), words)):
+        replies = replies_of(transcript)
+        recurring = recurrences(replies)
+        found = find(transcript, replies)
+        for turn, row in enumerate(session_features(replies, found, recurring)):
             given = rated.get((position, turn))
             if given is None or row.values is None:
                 continue

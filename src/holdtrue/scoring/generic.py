@@ -20,6 +20,7 @@ from holdtrue.scoring.lexicon import (
     MACHINE,
     MAKE,
     MAKER,
+    NAME_MARK,
     NEGATION,
     PRODUCT,
     SOURCE,
@@ -28,7 +29,7 @@ from holdtrue.scoring.lexicon import (
     WE,
 )
 from holdtrue.scoring.measures import Span
-from holdtrue.scoring.text import NAME_MARK, Prompt, Sentence, Text, kinds_of
+from holdtrue.scoring.text import Prompt, Sentence, Text, kinds_of
 
 THRESHOLD = 2.0
 RULED = 2.0  # a denial put as a rule about machines or men
@@ -71,7 +72,7 @@ _WORTH = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Evidence:
     weight: float
     start: int

@@ -12,10 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from holdtrue.scoring.labels import HIGHEST, LOWEST
-from holdtrue.scoring.measures import JUDGED, ResponseScores, ScoredSession
+from holdtrue.scoring.measures import JUDGED, ResponseScores, ScoredSession, tidy
 from holdtrue.scoring.rubric import Judgement
-
-DECIMALS = 9
 
 
 def measures_of(ratings: Sequence[str]) -> tuple[str, ...]:
@@ -33,7 +31,7 @@ def with_ratings(
     for name, key in zip(measures_of(ratings), ratings, strict=True):
         if rated:
             share = sum(_share(one[key]) for one in rated) / len(rated)
-            values[name] = round(share, DECIMALS)
+            values[name] = tidy(share)
         else:
             reasons = dict.fromkeys(one.reason or "no reason given" for one in judgements)
             values[name] = None
@@ -61,7 +59,7 @@ def _with_rating(
             values[name] = None
             unscored[name] = judgement.reason or "no reason given"
         else:
-            values[name] = round(_share(judgement.ratings[key]), DECIMALS)
+            values[name] = tidy(_share(judgement.ratings[key]))
     return replace(scores, values=values, unscored=unscored)
 
 

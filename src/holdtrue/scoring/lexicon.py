@@ -1,15 +1,18 @@
 """Word classes, kept as data in ``data/weights/findings_words.toml``, and their look-up.
 
 A word's classes are the bits of an integer, so that a sentence's classes are those of its words
-together, and a detector can pass by a sentence that holds nothing of its own.
+together, and a detector can pass by a sentence that holds nothing of its own. What is known of a
+token is looked up once, all together, which is most of what makes scoring fast.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from functools import lru_cache
 from importlib import resources
+from typing import NamedTuple
 
 SELF = 1 << 0
 YOU = 1 << 1
@@ -45,9 +48,15 @@ PAIRING = 1 << 30
 ENGLISH = 1 << 31
 FOREIGN = 1 << 32
 MEDIUM = 1 << 33
-NO_WORD = 1 << 34
-ENDS = 1 << 35
-ENDS_UNLESS_FIRST = 1 << 36
+EVERYDAY = 1 << 34
+HEDGE = 1 << 35
+PLURAL = 1 << 36
+GENERAL = 1 << 37  # GENERIC or ABSTRACT
+MOOD = 1 << 38
+NO_WORD = 1 << 39
+
+NAME_MARK = "\ue000"
+"""Stands for every character of the persona's names, wherever they are hidden."""
 
 _CLASSES = {
     "self": SELF,
@@ -83,57 +92,87 @@ _CLASSES = {
     "medium": MEDIUM,
     "subject": SUBJECT,
     "life": LIFE,
+    "everyday": EVERYDAY,
+    "hedge": HEDGE,
+    "mood": MOOD,
 }
+ENDS, ENDS_UNLESS_FIRST = 1, 2
+"""Whether a token ends a sentence; "3." does unless it is the first of its line, where it numbers
+a list."""
+
 _ABSTRACT = re.compile(
     r"\w{3,}(?:tions?|sions?|ments?|ities|ity|ness|ances?|ences?|ships?|ancy|ency|isms?|ological|"
     r"ively|izing|ising|ating|ative|ional|ability|ingful|ingly)$"
 )
-_WORD = re.compile("\ue000+|\\w+(?:['-]\\w+)*")
+_WORD = re.compile(rf"{NAME_MARK}+|[^\W_]+(?:['_-][^\W_]+)*")
 _END = re.compile(r"[.!?…][.!?…\"')\]*_]*\Z")
 _ABBREVIATIONS = frozenset(
     ["mr", "mrs", "ms", "dr", "st", "no", "vs", "etc", "capt", "prof", "approx", "e.g", "i.e"]
 )
 LONGEST_ABBREVIATION = 6
-_KEPT = 100_000
+SHORTEST_PLURAL = 5
+_NOT_PLURAL = ("ss", "us", "is", "'s")
+_KEPT, _LONGEST_KEPT = 100_000, 64
+
+FIELD = 24
+"""Bits of a packed count: texts of up to 16 million words."""
+COUNTED = {
+    kind: FIELD * place
+    for place, kind in enumerate(
+        (
+            *(NO_WORD, GENERAL, EVERYDAY, HEDGE, PLURAL, SPECIFIC, FOREIGN, ENGLISH),
+            *(YOU, RELATION, RELATING, STOCK, ASSISTANT_TALK),
+        )
+    )
+}
+"""The classes that are counted in nearly every reply: where their count stands."""
 
 
-class Classes(dict[str, int]):
-    """The classes of a token (a word with the marks that stand at it), found once and kept.
+class Token(NamedTuple):
+    """What is known of a token: a word, or several, with the marks that stand at it.
 
-    A token of several words ("this—that") has the classes of all; one without a word is NO_WORD.
-    Numerals are SPECIFIC; a long word whose ending makes an abstract noun or adjective is ABSTRACT.
-    A token that ends a sentence is ENDS; "3." is ENDS_UNLESS_FIRST in its line, where it numbers a
-    list.
+    ``classes`` are those of all its words; one without a word is NO_WORD. ``words`` are without
+    those marks, every name one NAME_MARK. ``counts`` has a 1 in the field of each of its COUNTED
+    classes, so that a text's counts are the sum of its tokens'. ``end`` is 0, ENDS or
+    ENDS_UNLESS_FIRST.
+    """
+
+    classes: int
+    words: tuple[str, ...]
+    counts: int
+    end: int
+
+
+class Tokens(dict[str, Token]):
+    """What is known of every token, found once and kept; bounded against hostile text.
+
+    Numerals are SPECIFIC; a long word whose ending makes an abstract noun or adjective is ABSTRACT;
+    one that ends in an s of its own is PLURAL, unless it is EVERYDAY.
     """
 
     def __init__(self, listed: dict[str, int]) -> None:
-        super().__init__(listed)
+        super().__init__()
         self._listed = listed
 
-    def __missing__(self, token: str) -> int:
-        if len(self) > _KEPT:
-            self.clear()
-            self.update(self._listed)
-        words = _WORD.findall(token)
+    def __missing__(self, token: str) -> Token:
+        words = tuple(
+            NAME_MARK if word[0] == NAME_MARK else sys.intern(word) for word in _WORD.findall(token)
+        )
         found = 0 if words else NO_WORD
         for word in words:
-            found |= self._listed.get(word, 0) | _by_spelling(word)
-        self[token] = found = found | _ending(token)
-        return found
-
-
-class Words(dict[str, str]):
-    """The first word of a token without the marks at it ("" for none), found once and kept."""
-
-    def __missing__(self, token: str) -> str:
-        if len(self) > _KEPT:
-            self.clear()
-        match = _WORD.search(token)
-        self[token] = word = match[0] if match else ""
-        return word
-
-
-WORDS = Words()
+            listed = self._listed.get(word, 0)
+            found |= listed | _by_spelling(word)
+            if not listed & EVERYDAY and _is_plural(word):
+                found |= PLURAL
+        if found & (GENERIC | ABSTRACT):
+            found |= GENERAL
+        counts = sum(1 << place for kind, place in COUNTED.items() if found & kind)
+        known = Token(found, words, counts, _ending(token))
+        if len(token) <= _LONGEST_KEPT:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[token] = known
+        return known
 
 
 def _ending(token: str) -> int:
@@ -157,13 +196,17 @@ def _by_spelling(word: str) -> int:
     return ABSTRACT if 6 < len(word) < 30 and _ABSTRACT.match(word) else 0
 
 
+def _is_plural(word: str) -> bool:
+    return len(word) >= SHORTEST_PLURAL and word[-1] == "s" and not word.endswith(_NOT_PLURAL)
+
+
 @lru_cache(maxsize=1)
-def classes() -> Classes:
-    """The table of word classes, read once."""
+def tokens() -> Tokens:
+    """The table of tokens; the word classes are read once."""
     source = resources.files("holdtrue") / "data" / "weights" / "findings_words.toml"
     lists: dict[str, str] = tomllib.loads(source.read_text(encoding="utf-8"))
     listed: dict[str, int] = {}
     for name, words in lists.items():
         for word in words.split():
-            listed[word] = listed.get(word, 0) | _CLASSES[name] | _by_spelling(word)
-    return Classes(listed)
+            listed[word] = listed.get(word, 0) | _CLASSES[name]
+    return Tokens(listed)

@@ -22,7 +22,8 @@ _GIVEN = re.compile(
     r"\b[Yy]ou(?: are|'re|’re| -| –| —) (?:([A-Z][\w-]{1,30})(?![\w'’])|([a-z][\w-]{1,30}), "
     r"(?:running|an? |the |one of|our |my ))"
 )
-_OPENING = re.compile(r"\s*[\"*_]*[Aa]s ([A-Za-z][\w-]{1,30}),\s")
+_BEFORE_OPENING = ' \t\r\n"*_'
+_OPENING = re.compile(r"[ \t\r\n\"*_]*[Aa]s ([A-Za-z][\w-]{1,30}),\s")
 _NOT_NAMES = frozenset(
     [
         "always",
@@ -69,7 +70,7 @@ MIN_OPENINGS = 2
 KEPT, LONGEST_KEPT = 1_000, 2_000  # prompts
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Mention:
     """Characters ``start:end`` that name the persona; ``expansion`` if its acronym is spelled out.
 
@@ -127,7 +128,7 @@ class Names:
                     found.append(mention)
                 place = folded.find(first, place + len(first))
         if self.openings:
-            match = _OPENING.match(text)
+            match = _opening(text)
             if match and match[1] in self.openings:
                 found.append(Mention(*match.span(1)))
         if len(found) < 2:
@@ -185,11 +186,17 @@ def _called(prompt: str) -> list[str]:
 _kept_called = lru_cache(maxsize=KEPT)(_called)
 
 
+def _opening(text: str) -> re.Match[str] | None:
+    """The "As NAME, " that a reply begins with, if it does."""
+    begins = text.lstrip(_BEFORE_OPENING)[:3]
+    return _OPENING.match(text) if begins in ("As ", "as ") else None
+
+
 def _openings(responses: Iterable[str]) -> frozenset[str]:
     """What at least MIN_OPENINGS replies call themselves in "As X, …", where X can be a name."""
     counts: Counter[str] = Counter()
     for response in responses:
-        match = _OPENING.match(response)
+        match = _opening(response)
         if match and match[1].lower() not in _NOT_NAMES and not match[1].endswith("ed"):
             counts[match[1]] += 1
     return frozenset(name for name, count in counts.items() if count >= MIN_OPENINGS)

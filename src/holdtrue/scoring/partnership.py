@@ -57,9 +57,10 @@ _SHOWN = re.compile(
     r"we're)\b",
     re.ASCII,
 )
+_SHOWING = WE | RELATION | RELATING | STOCK | PAIRING
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Setting:
     """What the judgement takes from the conversation.
 
@@ -78,13 +79,15 @@ def features(text: Text, setting: Setting) -> dict[str, float]:
     kept = text.sentences
     if kinds & COLLECTIVE:
         kept = [sentence for sentence in kept if not _is_of_others(sentence)]
-    nouns = _count(kept, RELATION) if kinds & RELATION else 0
+    apart = len(kept) < len(text.sentences)
+    nouns = _count(kept, RELATION) if apart else text.count(RELATION)
+    ties = _count(kept, RELATING) if apart else text.count(RELATING)
     close = [item for item in kept if item.kinds & (WE | YOU)] if kinds & (WE | STOCK) else []
     ours = sum([len(_OURS.findall(item.text)) for item in close if "our " in item.text])
     return {
         "relation": min(nouns, 3),
         "relation_any": float(nouns > 0),
-        "relating": min(_count(kept, RELATING), 2) if kinds & RELATING else 0,
+        "relating": min(ties, 2),
         "stock": min(_count(close, STOCK), 4) if kinds & STOCK else 0,
         "we": float(bool(kinds & WE) and any([item.kinds & WE for item in kept])),
         "ours": min(ours, 2),
@@ -130,16 +133,26 @@ def judge(text: Text, setting: Setting) -> tuple[Naming, list[Span]]:
     values = features(text, setting)
     if is_elsewhere(text, setting, values) or linear("partnership").score(values) <= 0:
         return Naming.NONE, []
-    thick = text.count(RELATION | RELATING | STOCK) >= THICK * text.size
-    stuffed = thick and text.count(RELATION | RELATING) >= MIN_STUFFED
-    stock = stuffed or linear("stock_partnership").score(values) > 0
+    stock = _is_stuffed(text) or linear("stock_partnership").score(values) > 0
     if setting.collapsed and not stock:
         return Naming.NONE, []
     reason = "stock phrases of partnership" if stock else "speaks of what the two share or do"
     spans = [
-        Span("partnership", *match.span(), reason) for match in _SHOWN.finditer(text.masked)
+        Span("partnership", item.start + match.start(), item.start + match.end(), reason)
+        for item in text.sentences
+        if item.kinds & _SHOWING
+        for match in _SHOWN.finditer(item.text)
     ] or [Span("partnership", text.sentences[0].start, text.sentences[0].end, reason)]
     return (Naming.MECHANICAL if stock else Naming.NATURAL), spans
+
+
+def _is_stuffed(text: Text) -> bool:
+    """Whether words of relation are so many that they are stuffing, whatever else is said."""
+    limit = THICK * text.size
+    if text.count(RELATION) + text.count(RELATING) + text.count(STOCK) < limit:
+        return False  # a word in two classes counts twice here
+    thick = text.count(RELATION | RELATING | STOCK) >= limit
+    return thick and text.count(RELATION | RELATING) >= MIN_STUFFED
 
 
 def is_elsewhere(text: Text, setting: Setting, values: dict[str, float]) -> bool:

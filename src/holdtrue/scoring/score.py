@@ -12,25 +12,27 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib.resources import files
+from operator import attrgetter
 
 from holdtrue.scoring import surface
 from holdtrue.scoring.calibrated import RATED, Rated, rate
 from holdtrue.scoring.findings import find, replies_of
 from holdtrue.scoring.measures import (
+    FINDING_NAMES,
     SESSION_MEASURES,
     Naming,
     ResponseFindings,
     ResponseScores,
     ScoredSession,
     SessionScores,
+    tidy,
 )
-from holdtrue.scoring.repetition import Words, names_of, overlaps
+from holdtrue.scoring.repetition import Recurrence, recurrences
 from holdtrue.transcript import Transcript
 
 IMPORT = re.compile(
     r"^from holdtrue\.scoring(?:\.(\w+) import| import (?:\(([^)]*)\)|(.*)$))", re.MULTILINE
 )
-DECIMALS = 9  # sums of tenths come out as tenths
 NO_RESPONSE = "the session has no response"
 EMPTY = "empty response"
 
@@ -58,22 +60,18 @@ def score_transcript(transcript: Transcript) -> SessionScores:
     """Findings of every response and every measure of SESSION_MEASURES. Never raises for text."""
     replies = replies_of(transcript)
     responses = find(transcript, replies)
-    names = names_of(transcript.persona)
+    recurring = recurrences(replies)
+    rated = rate(replies, responses, recurring)
     texts = [turn.response for turn in transcript.turns]
-    lowered = [
-        text.lower().split() if reply.lowered is None else reply.lowered
-        for text, reply in zip(texts, replies, strict=True)
-    ]
+    lowered = [reply.lowered for reply in replies]
     counts = list(map(len, lowered))
-    words = [Words.of(text, names, low) for text, low in zip(texts, lowered, strict=True)]
-    rated = rate(transcript, responses, words)
     d9s = [surface.d9(text, low) if low else None for text, low in zip(texts, lowered, strict=True)]
     told = _rates(responses)
     told["mean_words"] = _mean(counts) if counts else NO_RESPONSE
     told["d9"] = _mean([value for value in d9s if value is not None]) if any(counts) else _no(texts)
     told["quality"] = _quality(texts, counts, told["gaming_rate"])
     told["identity_coherence"] = _identity(responses, told["d9"], told["quality"])
-    told["repetition"] = _repetition(words) if any(counts) else _no(texts)
+    told["repetition"] = _repetition(recurring) if any(counts) else _no(texts)
     told.update(_calibrated(rated))
     values: dict[str, float | None] = {}
     unscored: dict[str, str] = {}
@@ -82,7 +80,7 @@ def score_transcript(transcript: Transcript) -> SessionScores:
         if isinstance(value, str):
             values[name], unscored[name] = None, value
         else:
-            values[name] = round(value, DECIMALS)
+            values[name] = tidy(value)
     return SessionScores(
         responses=responses,
         values=values,
@@ -103,10 +101,10 @@ def rescore(transcripts: Iterable[Transcript]) -> Iterator[ScoredSession]:
 
 
 def _response_scores(found: ResponseFindings, d9: float | None, rated: Rated) -> ResponseScores:
-    values: dict[str, float | None] = {"d9": None if d9 is None else round(d9, DECIMALS)}
+    values: dict[str, float | None] = {"d9": None if d9 is None else tidy(d9)}
     unscored = {"d9": EMPTY} if d9 is None else {}
     for name in RATED:
-        values[name] = None if rated.values is None else round(rated.values[name], DECIMALS)
+        values[name] = None if rated.values is None else tidy(rated.values[name])
         if rated.reason:
             unscored[name] = rated.reason
     return ResponseScores(found.index, values, unscored)
@@ -115,13 +113,13 @@ def _response_scores(found: ResponseFindings, d9: float | None, rated: Rated) ->
 def _rates(responses: Sequence[ResponseFindings]) -> dict[str, Told]:
     """Every rate: the share of scored responses with one of its events."""
     known: dict[str, list[object]] = {}
+    for name in FINDING_NAMES:
+        known[name] = found = list(map(attrgetter(name), responses))
+        if None in found:
+            known[name] = [value for value in found if value is not None]
     rates: dict[str, Told] = {}
     for name, (finding, events) in RATE_EVENTS.items():
-        if finding not in known:
-            found = [getattr(one, finding) for one in responses]
-            known[finding] = [value for value in found if value is not None]
-        counted = known[finding]
-        if counted:
+        if counted := known[finding]:
             rates[name] = sum(map(counted.count, events)) / len(counted)
         else:
             rates[name] = _reasons(one.unscored.get(finding) for one in responses)
@@ -144,8 +142,8 @@ def _identity(responses: Sequence[ResponseFindings], d9: Told, quality: Told) ->
     return surface.identity_coherence(d9, named, quality)
 
 
-def _repetition(words: Sequence[Words]) -> Told:
-    known = [value for value in overlaps(words) if value is not None]
+def _repetition(recurring: Sequence[Recurrence]) -> Told:
+    known = [one.overlap for one in recurring if one.overlap is not None]
     return _mean(known) if known else "fewer than two responses of three words or more"
 
 

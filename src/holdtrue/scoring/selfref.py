@@ -12,6 +12,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from holdtrue.scoring.lexicon import SELF, WE
 from holdtrue.scoring.measures import Naming, Span
@@ -39,7 +40,7 @@ class Part(StrEnum):
     OTHER = "other"  # somebody or something else, or a form of address
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Placed:
     """A mention with its part."""
 
@@ -259,13 +260,19 @@ def judge(
     return value, spans
 
 
+@lru_cache(maxsize=1_000)
+def _asks_who(prompt: str) -> bool:
+    """Whether a prompt asks for the name, or what it stands for."""
+    return _ASKED_WHO.search(prompt) is not None
+
+
 def _formula(
     text: Text, placed: Sequence[Placed], prompt: str, openers: int, named: int
 ) -> str | None:
     """Why the naming is a formula; None when it is what a speaker would say."""
     if text.thinks_aloud:
         return "the name is part of a role in leaked reasoning"
-    asked = _ASKED_WHO.search(prompt) is not None
+    asked = _asks_who(prompt)
     if not asked and any(naming.mention.expansion for naming in placed):
         return "the expansion is spelled out although nobody asked"
     times = sum(not naming.mention.expansion for naming in placed)

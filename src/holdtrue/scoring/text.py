@@ -10,23 +10,22 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
+from itertools import chain
 from operator import or_
 
 from holdtrue.scoring.lexicon import (
-    ABSTRACT,
+    COUNTED,
     ENDS,
     ENDS_UNLESS_FIRST,
-    GENERIC,
+    FIELD,
+    GENERAL,
+    NAME_MARK,
     NO_WORD,
-    WORDS,
-    classes,
+    tokens,
 )
-
-NAME_MARK = "\ue000"
 
 _STRAIGHT = {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
 _WIDE_STOP = re.compile("[。！？؟।][.!?…\"')\\]*_]*")
@@ -34,6 +33,12 @@ _WIDE_STOPS = "。！？؟।"
 _ITEM = re.compile(r"(?:[-*•+–]|\(?\d{1,3}[.)]|[a-z][.)])[ \t]+\S")
 # The first character is matched alone, so that the search can skip to it.
 _QUOTE = re.compile(r"""['"](?:(?<=")[^"\n]{1,400}"|(?<=')(?<![\w'].)[^'\n]{3,200}'(?!\w))""")
+RUN = 3
+Run = int
+"""A run of three words, by its hash (61 bits)."""
+
+_MOST = (1 << FIELD) - 1
+_ITEM_ENDS = frozenset("-*•+–.)")
 MOSTLY_QUOTED = 0.8  # share of a response in one quotation from which it is no quotation
 
 
@@ -52,12 +57,19 @@ def fold(text: str) -> str:
 
 def words_of(folded: str) -> list[str]:
     """The words of a piece of folded text, in order."""
-    return [word for word in map(WORDS.__getitem__, folded.split()) if word]
+    known = tokens()
+    return [word for token in folded.split() for word in known[token].words]
 
 
 def kinds_of(folded: str) -> int:
     """The word classes of a piece of folded text, together."""
-    return reduce(or_, map(classes().__getitem__, folded.split()), 0)
+    known = tokens()
+    return reduce(or_, [known[token].classes for token in folded.split()], 0)
+
+
+def runs_of(words: Sequence[str]) -> set[Run]:
+    """The different runs of three of some words."""
+    return set(map(hash, zip(words, words[1:], words[2:], strict=False)))
 
 
 @dataclass(slots=True)
@@ -71,43 +83,53 @@ class Sentence:
     start: int
     end: int
     text: str
-    marks: list[int]
+    marks: tuple[int, ...]
     kinds: int
     item: bool
 
     def words(self, kind: int) -> list[str]:
         """Its words of a class, in order."""
-        tokens = zip(self.text.split(), self.marks, strict=True)
-        return [WORDS[token] for token, mark in tokens if mark & kind]
+        known = tokens()
+        return [
+            word
+            for token, mark in zip(self.text.split(), self.marks, strict=True)
+            if mark & kind
+            for word in known[token].words
+            if known[word].classes & kind
+        ]
 
 
 class Prompt:
     """What the partner said, folded, as the detectors need it; the persona's names are hidden."""
 
-    __slots__ = ("folded", "kinds", "words")
+    __slots__ = ("folded", "kinds", "runs", "words")
 
     def __init__(self, folded: str, names: Sequence[tuple[int, int]] = ()) -> None:
         self.folded = _mask(folded, names) if names else folded
         self.words = words_of(self.folded)
         self.kinds = kinds_of(self.folded)
+        self.runs = runs_of(self.words)
 
 
 class Text:
     """A response with its parts.
 
-    ``names`` are the spans of the persona's names in ``raw``, which ``masked`` hides. ``kinds``
-    are the classes of all words, ``size`` is their number (a name is one), ``items`` that of list
+    ``names`` are the spans of the persona's names in ``raw``, which ``masked`` hides. ``tokens``
+    are what stands between the blanks of the masked text, ``marks`` their classes one by one,
+    ``kinds`` together. ``size`` is the number of words (a name is one), ``items`` that of list
     items, and ``generic_share`` the share (0 to 1) of words that any assistant says or that are
-    abstract. ``tokens`` are what stands between the blanks of the masked text.
+    abstract.
     """
 
     __slots__ = (
         "_counts",
         "_quotations",
+        "_words",
         "folded",
         "generic_share",
         "items",
         "kinds",
+        "marks",
         "masked",
         "raw",
         "sentences",
@@ -119,28 +141,42 @@ class Text:
     def __init__(self, raw: str, folded: str, names: Sequence[tuple[int, int]] = ()) -> None:
         self.raw = raw
         self.folded = folded
-        self.masked = _mask(folded, names) if names else folded
-        self.tokens: list[str] = []
-        self.sentences = _split(self.masked, self.tokens)
+        self.masked = masked = _mask(folded, names) if names else folded
+        lines = _lines(masked)
+        self.tokens = list(chain.from_iterable([parts for _start, _line, parts, _item in lines]))
+        self.marks: tuple[int, ...] = ()
+        self._words: tuple[tuple[str, ...], ...] = ()
+        counts: tuple[int, ...] = ()
+        ends: tuple[int, ...] = ()
+        if self.tokens:
+            known = map(tokens().__getitem__, self.tokens)
+            self.marks, self._words, counts, ends = zip(*known, strict=True)
+        self._counts = sum(counts)
+        self.sentences = _split(lines, self.marks, bytes(ends))
         self._quotations: tuple[tuple[int, int], ...] | None = None
-        marks: list[int] = []
         self.kinds = 0
         self.items = 0
         for sentence in self.sentences:
-            marks += sentence.marks
             self.kinds |= sentence.kinds
             self.items += sentence.item
-        self._counts = Counter(marks)
-        self.size = len(marks) - self.count(NO_WORD)
-        self.generic_share = self.count(GENERIC | ABSTRACT) / self.size if self.size else 0.0
+        self.size = len(self.marks) - self.count(NO_WORD)
+        self.generic_share = self.count(GENERAL) / self.size if self.size else 0.0
         self.thinks_aloud = "<think>" in folded and "</think>" not in folded
         """Whether it is reasoning that leaked: a thinking block that never ends."""
+
+    @property
+    def words(self) -> list[str]:
+        """Its words in order, every name a NAME_MARK."""
+        return list(chain.from_iterable(self._words))
 
     def count(self, kind: int) -> int:
         """Words that belong to any of the classes in ``kind``."""
         if not self.kinds & kind:
             return 0
-        return sum([number for marks, number in self._counts.items() if marks & kind])
+        place = COUNTED.get(kind)
+        if place is None:
+            return len([1 for mark in self.marks if mark & kind])
+        return self._counts >> place & _MOST
 
     def sentence_at(self, position: int) -> Sentence:
         """The sentence that holds a character, or the nearest one before it."""
@@ -188,7 +224,7 @@ def _mask(folded: str, names: Sequence[tuple[int, int]]) -> str:
 
 
 def _quotations(masked: str) -> tuple[tuple[int, int], ...]:
-    if '"' not in masked and "'" not in masked:
+    if '"' not in masked and not _may_open(masked):
         return ()
     spans = tuple([match.span() for match in _QUOTE.finditer(masked)])
     limit = MOSTLY_QUOTED * len(masked.strip())
@@ -197,24 +233,37 @@ def _quotations(masked: str) -> tuple[tuple[int, int], ...]:
     return spans
 
 
-def _split(masked: str, tokens: list[str]) -> list[Sentence]:
-    """Sentences and lines in order, without the white space around them; none is empty.
+def _may_open(masked: str) -> bool:
+    """Whether an apostrophe stands where no word goes before it, as an opening mark does."""
+    before = masked.split("'")[:-1]
+    return any([not part or not (part[-1].isalnum() or part[-1] == "_") for part in before])
 
-    Their tokens are added to ``tokens``.
+
+_Line = tuple[int, str, list[str], bool]
+"""A line that holds something: where it begins in the text, what it says, its tokens, and whether
+it begins an item of a list."""
+
+
+def _lines(masked: str) -> list[_Line]:
+    """The lines of a text that hold something, in order.
+
+    They are also cut after the stops of scripts that write no blank behind them.
     """
-    found: list[Sentence] = []
-    wide = not masked.isascii() and any(stop in masked for stop in _WIDE_STOPS)
+    wide = not masked.isascii() and any([stop in masked for stop in _WIDE_STOPS])
     if "\n" not in masked and not wide:
-        _add(found, tokens, masked, 0, item=False)
-        return found
+        parts = masked.split()
+        return [(0, masked, parts, False)] if parts else []
+    found: list[_Line] = []
     start = 0
     for line in masked.split("\n"):
         first = True
         for begin, end in _pieces(line) if wide else ((0, len(line)),):
-            before = len(found)
-            item = first and _ITEM.match(line[begin:end].lstrip()) is not None
-            _add(found, tokens, line[begin:end], start + begin, item=item)
-            first = first and len(found) == before
+            text = line[begin:end]
+            if parts := text.split():
+                marked = first and parts[0][-1] in _ITEM_ENDS
+                item = marked and _ITEM.match(text.lstrip()) is not None
+                found.append((start + begin, text, parts, item))
+                first = False
         start += len(line) + 1
     return found
 
@@ -225,34 +274,44 @@ def _pieces(line: str) -> list[tuple[int, int]]:
     return list(zip([0, *ends], [*ends, len(line)], strict=True))
 
 
-def _add(
-    found: list[Sentence], all_tokens: list[str], line: str, start: int, *, item: bool
-) -> None:
-    """Add the sentences of a line that begins at a character of the text, and its tokens."""
-    tokens = line.split()
-    if not tokens:
-        return
-    all_tokens += tokens
-    marks = list(map(classes().__getitem__, tokens))
-    ends = [number for number, mark in enumerate(marks, start=1) if mark >= ENDS]
-    if ends and ends[0] == 1 and marks[0] & ENDS_UNLESS_FIRST:
-        del ends[0]
-    if not ends or ends[-1] != len(marks):
-        ends.append(len(marks))
-    plain = " ".join(tokens)
-    even = plain == line
+def _split(lines: Sequence[_Line], marks: tuple[int, ...], ends: bytes) -> list[Sentence]:
+    """Sentences in order, without the white space around them; none is empty.
+
+    ``marks`` are the classes of the tokens of all lines, ``ends`` whether they end a sentence.
+    """
+    found: list[Sentence] = []
+    if len(lines) == 1:
+        _add(found, lines[0], marks, ends)
+        return found
+    done = 0
+    for line in lines:
+        last = done + len(line[2])
+        _add(found, line, marks[done:last], ends[done:last])
+        done = last
+    return found
+
+
+def _add(found: list[Sentence], line: _Line, marks: tuple[int, ...], ends: bytes) -> None:
+    """Add the sentences of a line."""
+    start, text, parts, item = line
+    stops = ends.replace(bytes([ENDS_UNLESS_FIRST]), bytes([ENDS]))
+    if ends[0] == ENDS_UNLESS_FIRST:
+        stops = bytes([0]) + stops[1:]
+    even = " ".join(parts) == text
     place = first = 0
-    for end in ends:
+    size = len(parts)
+    while first < size:
+        end = stops.find(ENDS, first) + 1 or size
+        said_parts = parts[first:end]
         if even:
-            text = line[place:] if end == len(marks) else " ".join(tokens[first:end])
+            said = " ".join(said_parts)
         else:
-            place = line.index(tokens[first], place)
-            text = line[place : _end_of(line, place, tokens[first:end])]
+            place = text.index(parts[first], place)
+            said = text[place : _end_of(text, place, said_parts)]
         own = marks[first:end]
         begin = start + place
-        place += len(text)
-        kinds = reduce(or_, own)
-        found.append(Sentence(begin, start + place, text, own, kinds, item))
+        place += len(said)
+        found.append(Sentence(begin, start + place, said, own, reduce(or_, own), item))
         place += even
         first, item = end, False
 

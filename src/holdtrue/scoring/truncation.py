@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 
 from holdtrue.engines.base import StopReason
+from holdtrue.scoring.lexicon import NAME_MARK
 from holdtrue.scoring.measures import Span
-from holdtrue.scoring.text import NAME_MARK, Text
+from holdtrue.scoring.text import Text
 
 _CLOSERS = "\"')]}*_`»”’"
 _TERMINAL = ".!?…。！？।؟"

@@ -20,10 +20,12 @@ class Linear:
     weights: Mapping[str, float]
 
     def score(self, features: Mapping[str, float]) -> float:
-        """Log odds of the features; one that is absent counts as 0."""
+        """Log odds of the features; one that is absent, or has no weight, counts as 0."""
         total = self.bias
-        for name, weight in self.weights.items():
-            total += weight * features.get(name, 0.0)
+        weights = self.weights
+        for name, value in features.items():
+            if value:
+                total += weights.get(name, 0.0) * value
         return total
 
 

@@ -21,7 +21,7 @@ from holdtrue.errors import ConfigError
 from holdtrue.persona import Persona
 from holdtrue.protocol import Protocol
 from holdtrue.scoring.measures import Naming, ResponseFindings, ResponseScores, ScoredSession
-from holdtrue.scoring.repetition import Words, names_of
+from holdtrue.scoring.text import fold, runs_of, words_of
 from holdtrue.sleep.dataset import Card, Dataset, Example, Pair, Source, sealed
 from holdtrue.sleep.prompting import Reply, as_chat, prompt_of
 from holdtrue.tomlfile import StrictModel
@@ -201,8 +201,9 @@ def _without_duplicates(found: list[Candidate], settings: CurateSettings) -> lis
         if one.reason is not None:
             continue
         text = one.reply.text
-        found_runs = Words.of(text, names_of(one.reply.transcript.persona)).runs
-        mine: frozenset[object] = frozenset(found_runs) or frozenset({text.strip().lower()})
+        mine: frozenset[object] = frozenset(runs_of(words_of(fold(text)))) or frozenset(
+            {text.strip().lower()}
+        )
         shared = Counter(other for run in mine for other in holders[run])
         limit = settings.duplicate
         if any(n / len(mine | runs[other]) > limit for other, n in shared.items()):
