@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from holdtrue.persona import Persona
 from holdtrue.scoring import lexicon
+from holdtrue.scoring.lexicon import NAME_MARK
 from holdtrue.scoring.naming import core_expansion, names_of
 from holdtrue.scoring.text import Text, fold
 from holdtrue.scoring.weights import linear
@@ -135,3 +136,12 @@ def test_linear_scores_count_absent_features_as_nothing() -> None:
     assert model.score({"years": 1.0}) == pytest.approx(model.bias + model.weights["years"])
     with pytest.raises(KeyError):
         linear("no such score")
+
+
+def test_a_mark_in_the_text_itself_stands_for_no_name() -> None:
+    raw = f"{NAME_MARK} hello{NAME_MARK}there"
+    text = Text(raw, fold(raw))
+    assert NAME_MARK not in text.masked
+    assert len(text.masked) == len(raw)
+    assert text.words == ["hello", "there"]
+    assert len(text.tokens) == len(raw.split())

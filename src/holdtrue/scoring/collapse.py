@@ -19,6 +19,7 @@ from holdtrue.scoring.lexicon import (
     EVERYDAY,
     GENERIC,
     HELP,
+    LEARNED,
     MACHINE,
     MAKE,
     MEDIUM,
@@ -53,7 +54,8 @@ _SOMEBODY_SAYS = re.compile(
 PRIOR = 4  # content words that a short reply is given besides its own, half of them of its world
 _ASSISTANTS = (
     ASSISTANT_TALK | STATE | MACHINE | GENERIC | ABSTRACT | HELP | SOURCE | PRODUCT | MAKE
-    | AUDIENCE | TRAINED | SERVED | MEDIUM | ANYONE | NEGATION | SELF | YOU | WE | SUPPOSED
+    | AUDIENCE | TRAINED | LEARNED | SERVED | MEDIUM | ANYONE | NEGATION | SELF | YOU | WE
+    | SUPPOSED
 )  # fmt: skip
 
 

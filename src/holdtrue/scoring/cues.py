@@ -15,11 +15,15 @@ from operator import or_
 from holdtrue.scoring.lexicon import (
     FRAME,
     LASTING,
+    LEARNED,
+    LEARNED_FROM,
     MACHINE,
     MAKE,
     MAKER,
     MOOD,
+    NAME_MARK,
     NEGATION,
+    OUTSET,
     PRODUCT,
     SELF,
     SENSED,
@@ -129,12 +133,19 @@ CUES = (
     ),
     _cue(
         "training",
+        (LEARNED, LEARNED_FROM),
+        1.0,
+        "speaks of its training",
+        r"\b(?:learning from data|knowledge cut-?off)\b",
+    ),
+    _cue(
+        "training",
         (TRAINED,),
         1.0,
         "speaks of its training",
         r"\b(?:(?:i was|i am|i'm|i've been|been|model|system) trained|trained on|training data|"
-        r"my training|during training|since training|knowledge cut-?off|learning from data|"
-        r"my programming|my algorithms|my (?:underlying )?(?:code|parameters|weights)|"
+        r"my training|during training|since training|my programming|my algorithms|"
+        r"my (?:underlying )?(?:code|parameters|weights)|"
         r"programmed to)\b",
     ),
     _cue(
@@ -192,7 +203,7 @@ CUES = (
     ),
     _cue(
         "fresh",
-        (LASTING,),
+        (LASTING, OUTSET | NEGATION),
         1.0,
         "says that nothing lasts between conversations",
         r"\b(?:(?:each|every) (?:\w+ )?(?:question|conversation|session|chat|message|exchange|"
@@ -279,7 +290,7 @@ AS_A_RULE = re.compile(
     r"(?:things?|beings?))|ability to|capacity (?:to|for)|capable|access to|personal(?:ly)?|"
     r"previous|"
     r"prior|consciousness|sentience|retain|as an? (?:ai|artificial intelligence|machine|computer|"
-    r"robot|bot)|as an? \ue000)",
+    rf"robot|bot)|as an? {NAME_MARK})",
     re.ASCII,
 )
 OFFER = re.compile(

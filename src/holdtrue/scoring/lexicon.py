@@ -54,9 +54,13 @@ PLURAL = 1 << 36
 GENERAL = 1 << 37  # GENERIC or ABSTRACT
 MOOD = 1 << 38
 NO_WORD = 1 << 39
+OUTSET = 1 << 40
+LEARNED = 1 << 41
+LEARNED_FROM = 1 << 42
 
-NAME_MARK = "\ue000"
-"""Stands for every character of the persona's names, wherever they are hidden."""
+NAME_MARK = "\x1a"
+"""Stands for every character of the persona's names, wherever they are hidden: no letter, no blank,
+and ASCII, so that hiding a name makes no text wider."""
 
 _CLASSES = {
     "self": SELF,
@@ -95,6 +99,9 @@ _CLASSES = {
     "everyday": EVERYDAY,
     "hedge": HEDGE,
     "mood": MOOD,
+    "outset": OUTSET,
+    "learned": LEARNED,
+    "learned_from": LEARNED_FROM,
 }
 ENDS, ENDS_UNLESS_FIRST = 1, 2
 """Whether a token ends a sentence; "3." does unless it is the first of its line, where it numbers

@@ -28,6 +28,7 @@ from holdtrue.scoring.lexicon import (
 )
 
 _STRAIGHT = {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
+_NO_MARK = "\x7f"
 _WIDE_STOP = re.compile("[。！？؟।][.!?…\"')\\]*_]*")
 _WIDE_STOPS = "。！？؟।"
 _ITEM = re.compile(r"(?:[-*•+–]|\(?\d{1,3}[.)]|[a-z][.)])[ \t]+\S")
@@ -43,7 +44,9 @@ MOSTLY_QUOTED = 0.8  # share of a response in one quotation from which it is no 
 
 
 def fold(text: str) -> str:
-    """Lower case and straight quotes, every character at its place."""
+    """Lower case and straight quotes, every character at its place, no NAME_MARK among them."""
+    if NAME_MARK in text:
+        text = text.replace(NAME_MARK, _NO_MARK)
     if text.isascii():
         return text.lower()
     for curly, straight in _STRAIGHT.items():
