@@ -110,6 +110,12 @@ def test_a_folder_of_transcripts_is_judged_like_a_run(holdtrue, tmp_path):
     )
 
 
+def test_a_folder_named_by_a_dot_is_called_by_its_name(holdtrue, tmp_path, monkeypatch):
+    monkeypatch.chdir(store(tmp_path / "held", 3))
+    _, out, _ = holdtrue("verdict", ".")
+    assert out.startswith("held: ")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
