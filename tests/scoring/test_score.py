@@ -173,6 +173,13 @@ def test_hidden_names_leave_the_words_of_the_surface_scores_as_they_are(words: l
     assert len(set(reply.lowered)) == len(set(plain))
 
 
+def test_a_name_over_two_lines_is_two_words_of_the_surface_scores() -> None:
+    turn = Turn(index=1, prompt="Who?", response="Grey\nHeron is here.")
+    [reply] = replies_of(Transcript(id="t", persona=Persona(name="Grey Heron"), turns=(turn,)))
+    assert reply.named
+    assert reply.lowered == ["grey", "heron", "is", "here."]
+
+
 def test_repetition_needs_something_to_repeat() -> None:
     assert score_transcript(session("Only one reply here.")).values["repetition"] is None
     twice = score_transcript(session("The same old words.", "The same old words."))

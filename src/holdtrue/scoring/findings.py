@@ -117,7 +117,7 @@ def _hidden_alike(text: Text, mentions: Sequence[Mention]) -> bool:
     said = {text.folded[mention.start : mention.end] for mention in mentions}
     if len(said) != len(set(map(len, said))):
         return False
-    return not any([" " in name or name in text.masked for name in said])
+    return not any([len(name.split()) > 1 or name in text.masked for name in said])
 
 
 @dataclass(slots=True)
