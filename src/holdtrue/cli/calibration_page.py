@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from holdtrue.cli.calibration_text import CAVEAT, headline, missing, sentence, tables
+from holdtrue.cli.calibration_text import CAVEAT, headline, looked_for, missing, sentence, tables
 from holdtrue.documents.blocks import Block, Bullets, Code, Inline, Section, Strong, Table
 from holdtrue.documents.markdown import render_section
 from holdtrue.scoring.calibrated import RATED
@@ -65,11 +65,8 @@ def _opening(calibration: Calibration) -> Section:
 
 def _in_short(comparison: Comparison) -> Inline:
     """A detector in a sentence: what it misses and what it alarms at falsely."""
-    result: Any = comparison.result
     told = []
-    for one in result.classes:
-        if one.name in ("no", "none"):
-            continue
+    for one in looked_for(comparison):
         name = "" if one.name == "yes" else f"{one.name}: "
         recall, precision = one.recall.value, one.precision.value
         if recall is None:

@@ -82,8 +82,7 @@ def tables(calibration: Calibration) -> Iterator[tuple[str, list[str], list[list
 
 
 def _class_rows(comparison: Comparison) -> list[list[Any]]:
-    """One row per class that is looked for: not "no", nor "none"."""
-    classes = getattr(comparison.result, "classes", ())
+    """One row per class that is looked for."""
     return [
         [
             comparison.measure,
@@ -94,9 +93,14 @@ def _class_rows(comparison: Comparison) -> list[list[Any]]:
             _figure(found.recall),
             *_with_interval(found.f1),
         ]
-        for found in classes
-        if found.name not in ("no", "none")
+        for found in looked_for(comparison)
     ]
+
+
+def looked_for(comparison: Comparison) -> list[Any]:
+    """Agreement on the classes that a detector looks for: not "no", nor "none"."""
+    classes = getattr(comparison.result, "classes", ())
+    return [found for found in classes if found.name not in ("no", "none")]
 
 
 def _overall_row(comparison: Comparison) -> list[Any]:

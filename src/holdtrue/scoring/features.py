@@ -53,7 +53,6 @@ class Row:
 
 
 LIST_LINE = re.compile(r"(?:[-*•–]|\d{1,2}[.)]|#{1,6})[ \t]")
-LIST_MARKS = frozenset("-*•–#0123456789")
 BRACKETED_QUOTE = re.compile(r"\([\"“'][^()\n]{1,80}[\"”'][^()\n]{0,80}\)")
 SCRATCHPAD = re.compile(r"<(think|thinking|scratchpad|reasoning)>(\s*</\1>)?", re.IGNORECASE)
 
@@ -115,10 +114,8 @@ def _features(text: Text, finding: ResponseFindings, repeated: float) -> dict[st
 
 
 def _list_lines(response: str) -> float:
-    if "\n" not in response:
-        return float(LIST_LINE.match(response.lstrip(" \t")) is not None)
     lines = [line.lstrip(" \t") for line in response.split("\n")]
-    items = sum([line[:1] in LIST_MARKS and LIST_LINE.match(line) is not None for line in lines])
+    items = sum([not line[:1].isalpha() and LIST_LINE.match(line) is not None for line in lines])
     if not items:
         return 0.0
     return items / sum([bool(line) and not line[0].isspace() for line in lines])

@@ -114,6 +114,11 @@ JUDGED = "judge_"
 """What the names of a judge's measures begin with; the rest is a rating of its rubric."""
 
 
+def is_judged(measure: str) -> bool:
+    """Whether a measure is the mean of a judge's ratings."""
+    return measure.startswith(JUDGED) and measure.removeprefix(JUDGED).isidentifier()
+
+
 PLACES = 10**9
 
 
@@ -123,11 +128,6 @@ def tidy(value: float) -> float:
     The same as ``round`` but for ties, at a tenth of the time.
     """
     return int(value * PLACES + 0.5) / PLACES
-
-
-def is_judged(measure: str) -> bool:
-    """Whether a measure is the mean of a judge's ratings."""
-    return measure.startswith(JUDGED) and measure.removeprefix(JUDGED).isidentifier()
 
 
 @dataclass(frozen=True, slots=True)

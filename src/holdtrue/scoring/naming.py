@@ -22,8 +22,7 @@ _GIVEN = re.compile(
     r"\b[Yy]ou(?: are|'re|’re| -| –| —) (?:([A-Z][\w-]{1,30})(?![\w'’])|([a-z][\w-]{1,30}), "
     r"(?:running|an? |the |one of|our |my ))"
 )
-_BEFORE_OPENING = ' \t\r\n"*_'
-_OPENING = re.compile(r"[ \t\r\n\"*_]*[Aa]s ([A-Za-z][\w-]{1,30}),\s")
+_OPENING = re.compile(r"\s*[\"*_]*[Aa]s ([A-Za-z][\w-]{1,30}),\s")
 _NOT_NAMES = frozenset(
     [
         "always",
@@ -188,7 +187,7 @@ _kept_called = lru_cache(maxsize=KEPT)(_called)
 
 def _opening(text: str) -> re.Match[str] | None:
     """The "As NAME, " that a reply begins with, if it does."""
-    begins = text.lstrip(_BEFORE_OPENING)[:3]
+    begins = text.lstrip().lstrip('"*_')[:3]
     return _OPENING.match(text) if begins in ("As ", "as ") else None
 
 

@@ -283,9 +283,6 @@ def _split(lines: Sequence[_Line], marks: tuple[int, ...], ends: bytes) -> list[
     ``marks`` are the classes of the tokens of all lines, ``ends`` whether they end a sentence.
     """
     found: list[Sentence] = []
-    if len(lines) == 1:
-        _add(found, lines[0], marks, ends)
-        return found
     done = 0
     for line in lines:
         last = done + len(line[2])
