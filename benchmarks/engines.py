@@ -1,6 +1,7 @@
 """Speed of the engines against their bounds, in one run: same machine, model and sessions.
 
-    python benchmarks/engines.py [--part embedded] [--part neighbours] [--part transformers]
+    python benchmarks/engines.py [--part embedded] [--part neighbours] [--part plain]
+                                 [--part transformers]
 
 All settings of a part stay loaded and take turns, forwards and backwards, so that a change of the
 machine's load hits all alike; ratios are taken within a round and their median is printed. The
@@ -160,15 +161,12 @@ def drivers_of(part: str, chosen: argparse.Namespace) -> dict[str, Driver]:
     if part == "neighbours":
         ours = Ours(embedded())
         return {EMBEDDED: ours, BUSY: ours, LLAMA: ours}
+    name = chosen.model or f"hf:{fetch(MODEL)}"
+    if part == "plain":
+        return {EMBEDDED: Ours(embedded()), PLAIN: PlainLoop(name)}
     if part == "transformers":
-        name = chosen.model or f"hf:{fetch(MODEL)}"
         opened = transformers_engine(name, 8)
-        return {
-            EMBEDDED: Ours(embedded()),
-            EIGHT: Ours(opened, 8),
-            ALONE: Ours(opened, 1),
-            PLAIN: PlainLoop(name),
-        }
+        return {EIGHT: Ours(opened, 8), ALONE: Ours(opened, 1)}
     known: dict[str, Callable[[], Driver]] = {
         BARE: lambda: Bare(one_server()),
         BARE_ALIKE: lambda: Bare(like_ours()),
@@ -224,12 +222,12 @@ def show(part: str, table: Table) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parts = ("embedded", "neighbours", "transformers")
+    parts = ("embedded", "neighbours", "plain", "transformers")
     parser.add_argument("--part", choices=parts, action="append", help="default: all")
     parser.add_argument("--sessions", type=int, default=24, help="sessions of a block")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--tokens", type=int, default=48, help="of a reply, at most")
-    parser.add_argument("--model", help="hf:… for the transformers part [the embedded one]")
+    parser.add_argument("--model", help="hf:… for the last two parts [the embedded one]")
     parser.add_argument("--layouts", action="store_true", help="other layouts too")
     chosen = parser.parse_args()
     fetch(MODEL)
