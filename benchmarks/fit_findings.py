@@ -2,32 +2,38 @@
 
     python benchmarks/fit_findings.py [--write]
 
-Four logistic models with a small L2 penalty, classes weighted alike, on ../shared/data and the
-contrast cases in tests/scoring/contrast. The figures come from leaving out one SAGE transcript,
-or one other persona, at a time. ``--write`` puts the weights of all data into
-src/holdtrue/data/weights/findings.toml; FINDINGS_VERSION must be raised with them.
+Four logistic models with L2 penalties, classes weighted alike, on ../shared/data, the contrast
+cases in tests/scoring/contrast and the written replies in tests/scoring/written. Three of them also
+give single words weights, and there the labelled transcripts weigh as much as all written cases
+together. The figures come from leaving out one SAGE transcript, or one other persona, at a time.
+``--write`` puts the weights of all data into src/holdtrue/data/weights/findings.toml and
+word_weights.json; FINDINGS_VERSION must be raised with them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.optimize import minimize
 
 from findings_agreement import DATA, exchanges, f1, sage_transcripts
 from holdtrue.persona import Persona
 from holdtrue.scoring import collapse, confabulation, generic, partnership
 from holdtrue.scoring.findings import _Conversation, _memory, replies_of
+from holdtrue.scoring.lexicon import NAME_KEY, NAME_MARK, WORD_SCORES
+from holdtrue.scoring.text import words_of
 from holdtrue.transcript import Transcript, Turn
 
 ROOT = Path(__file__).resolve().parents[1]
-TARGET = ROOT / "src" / "holdtrue" / "data" / "weights" / "findings.toml"
+WEIGHTS = ROOT / "src" / "holdtrue" / "data" / "weights"
 PRESENCE = (
     "relation_any",
     "relating",
@@ -41,32 +47,24 @@ PRESENCE = (
     "generic",
 )
 MANNER = ("relation", "generic", "recurrence")
-COLLAPSE = (
-    "talk",
-    "own_world",
-    "denials",
-    "offers",
-    "anyone",
-    "specific",
-    "named",
-    "medium",
-    "generic",
-    "we",
-)
-COLLAPSE_PENALTY = 3.0
-COLLAPSE_MARGIN = 0.5  # log odds that it must exceed: it sees words, and an honest line has some
 CONFABULATION = ("subjects", "lives", "third_parties", "years")
-PENALTY = 2.0
+COLLAPSE_PENALTY = 0.05
+COLLAPSE_MARGIN = 1.3  # log odds that it must exceed: it sees words, and an honest line has some
+PARTNERSHIP_PENALTY = 0.5
+PARTNERSHIP_MARGIN = 0.4  # log odds likewise: the written replies are fuller of it than talk is
+MARGINS = {"collapse": COLLAPSE_MARGIN, "partnership": PARTNERSHIP_MARGIN}
 CONFABULATION_PENALTY = 0.5
 CONFABULATION_SHARE = 0.3  # rarer than its opposite, and an accusation
+WORD_SCALE = 7.0  # mean weights are small numbers: what makes their penalty that of the others
+LEAST_REPLIES = 5  # that a word must stand in to have a weight
 
 
 @dataclass(frozen=True)
 class Row:
-    """One labelled response: what was left out with it, weight, features, labels.
+    """One labelled response: what was left out with it, weight, features, words, labels.
 
-    ``told`` is whether the cues of a generic AI find one, ``everyday`` are the features of
-    collapse in everyday words where that is weighed.
+    ``told`` is whether the cues of a generic AI find one, ``words`` are those outside quotations,
+    ``own_words`` those that the speaker says of itself.
     """
 
     group: str
@@ -75,13 +73,32 @@ class Row:
     elsewhere: bool
     invented: dict[str, float]
     told: bool
-    everyday: dict[str, float] | None
+    words: tuple[str, ...]
+    own_words: tuple[str, ...]
     labels: dict[str, Any]
+
+    @property
+    def is_real(self) -> bool:
+        """Whether it stands in a real transcript and not among written cases."""
+        return not self.group.startswith("persona ")
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it is of tests/scoring/written, whose inventions are lives that a human persona
+        may have."""
+        return is_written(self.labels)
+
+
+def is_written(row: dict[str, Any]) -> bool:
+    """Whether a labelled case is of tests/scoring/written (a001), not a contrast case (bit-01)."""
+    return str(row.get("id", ""))[1:].isdigit()
 
 
 def contrast() -> list[tuple[Transcript, dict[str, Any]]]:
+    """The contrast cases and the written replies of the tests, with their labels."""
     found = []
-    for path in sorted((ROOT / "tests" / "scoring" / "contrast").glob("*.jsonl")):
+    folder = ROOT / "tests" / "scoring"
+    for path in sorted([*folder.glob("contrast/*.jsonl"), *folder.glob("written/*.jsonl")]):
         for line in path.read_text(encoding="utf-8").splitlines():
             row = json.loads(line)
             persona = Persona(
@@ -103,19 +120,35 @@ def rows_of(
     for index, reply in enumerate(replies, start=1):
         text = reply.text
         conversation.heard.update(reply.prompt.words)
+        if not reply.english:
+            continue
         setting = partnership.Setting(reply.prompt, conversation.recurrence(text))
         shared = partnership.features(text, setting)
         told = generic.judge(text, reply.prompt)[0]
-        weighed = collapse.is_weighed(text)
-        everyday = collapse.features(text, reply.prompt) if weighed else None
         past = confabulation.Setting(conversation.heard, conversation.memory, told)
-        claims = confabulation.claims(text, past)
-        invented = confabulation.features(claims, past)
+        invented = confabulation.features(confabulation.claims(text, past), past)
         elsewhere = partnership.is_elsewhere(text, setting, shared)
+        words, own = words_of(text.unquoted()), collapse.own_words(text, reply.prompt)
         for label in labels[index]:
-            weight = 1 / len(labels[index])
-            found.append(Row(group, weight, shared, elsewhere, invented, told, everyday, label))
+            found.append(
+                Row(
+                    group,
+                    weight=1 / len(labels[index]),
+                    shared=shared,
+                    elsewhere=elsewhere,
+                    invented=invented,
+                    told=told,
+                    words=listed(words),
+                    own_words=listed(own),
+                    labels=label,
+                )
+            )
     return found
+
+
+def listed(words: Iterable[str]) -> tuple[str, ...]:
+    """Words as the weights file writes them."""
+    return tuple(NAME_KEY if word == NAME_MARK else word for word in words)
 
 
 def gather() -> list[Row]:
@@ -133,26 +166,79 @@ def gather() -> list[Row]:
     return rows
 
 
+class Words:
+    """The words that have weights, and what share each has of a reply's."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        seen = Counter(word for row in rows for word in set(row.words))
+        self.listed = sorted(word for word, count in seen.items() if count >= LEAST_REPLIES)
+        self.place = {word: number for number, word in enumerate(self.listed)}
+
+    def shares(
+        self, replies: Sequence[Sequence[str]], wholes: Sequence[Sequence[str]] | None = None
+    ) -> sparse.csr_matrix:
+        """Shares (replies x words) of the words that have weights, times WORD_SCALE.
+
+        ``wholes`` are what the words of each reply are counted against, by default themselves.
+        """
+        values, places, ends = [], [], [0]
+        for words, whole in zip(replies, wholes or replies, strict=True):
+            counts = Counter(self.place[word] for word in words if word in self.place)
+            total = sum([word in self.place for word in whole])
+            values += [WORD_SCALE * count / total for count in counts.values()]
+            places += counts
+            ends.append(len(places))
+        return sparse.csr_matrix((values, places, ends), shape=(len(replies), len(self.listed)))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A fitted score: bias, weights of features, and of words (in the order of Words.listed)."""
+
+    bias: float
+    features: dict[str, float]
+    words: np.ndarray
+
+    def scores(
+        self,
+        features: Sequence[dict[str, float]],
+        replies: Sequence[Sequence[str]],
+        words: Words,
+        wholes: Sequence[Sequence[str]] | None = None,
+    ) -> np.ndarray:
+        told = [sum(w * values[name] for name, w in self.features.items()) for values in features]
+        said = words.shares(replies, wholes) @ self.words / WORD_SCALE if len(self.words) else 0.0
+        return self.bias + np.array(told) + said
+
+
 def fit(
+    rows: Sequence[Row],
     features: Sequence[dict[str, float]],
     truth: Sequence[bool],
-    weights: Sequence[float],
     names: Sequence[str],
     penalty: float,
     *,
+    words: Words | None = None,
     share: float = 0.5,
-) -> dict[str, float]:
-    """Weights and ``bias`` on the features as they are; the penalty is on standardised ones.
+    halved: bool = True,
+) -> Model:
+    """Logistic regression with an L2 penalty on standardised features and on shares of words.
 
-    ``share`` is how much of the weight the positive rows have together (0 to 1).
+    ``halved``: real transcripts together weigh as much as written cases. ``share`` is how much of
+    the weight the positive rows have together (0 to 1).
     """
-    x = np.array([[row[name] for name in names] for row in features])
     t = np.array(truth, dtype=float)
-    w = np.array(weights, dtype=float)
+    w = np.array([row.weight for row in rows])
+    if halved:
+        real = np.array([row.is_real for row in rows])
+        w[real] *= w[~real].sum() / w[real].sum()
     for value, part in ((0.0, 1 - share), (1.0, share)):
         w[t == value] *= len(t) * part / (t == value).sum()
+    x = np.array([[row[name] for name in names] for row in features]).reshape(len(rows), len(names))
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-9
-    z = np.c_[np.ones(len(x)), (x - mean) / scale]
+    z = sparse.csr_matrix(np.c_[np.ones(len(x)), (x - mean) / scale])
+    if words:
+        z = sparse.hstack([z, words.shares([row.words for row in rows])]).tocsr()
 
     def loss(beta: np.ndarray) -> tuple[float, np.ndarray]:
         margin = z @ beta
@@ -162,69 +248,124 @@ def fit(
         return value, gradient
 
     beta = minimize(loss, np.zeros(z.shape[1]), jac=True, method="L-BFGS-B").x
-    slopes = beta[1:] / scale
-    fitted = {"bias": float(beta[0] - slopes @ mean)}
-    fitted.update(zip(names, map(float, slopes), strict=True))
-    return fitted
-
-
-def score(model: dict[str, float], features: dict[str, float]) -> float:
-    return model["bias"] + sum(
-        weight * features[name] for name, weight in model.items() if name != "bias"
+    slopes = beta[1 : 1 + len(names)] / scale
+    return Model(
+        float(beta[0] - slopes @ mean),
+        dict(zip(names, map(float, slopes), strict=True)),
+        WORD_SCALE * beta[1 + len(names) :],
     )
 
 
-def fit_all(rows: list[Row]) -> dict[str, dict[str, float]]:
+def fit_all(rows: list[Row], words: Words) -> dict[str, Model]:
     own = [row for row in rows if not row.elsewhere]
     present = [row for row in rows if row.labels["partnership"] != "none"]
-    told = [row for row in rows if "confabulated" in row.labels]
-    weighed = [(row, row.everyday) for row in rows if row.everyday is not None]
-    everyday = fit(
-        [features for _row, features in weighed],
-        [row.labels["generic_ai"] for row, _features in weighed],
-        [row.weight for row, _features in weighed],
-        COLLAPSE,
-        COLLAPSE_PENALTY,
-    )
-    everyday["bias"] -= COLLAPSE_MARGIN
+    claiming = [row for row in rows if "confabulated" in row.labels and not row.is_written]
     return {
-        "collapse": everyday,
+        "collapse": fit(
+            rows,
+            [{}] * len(rows),
+            [row.labels["generic_ai"] for row in rows],
+            (),
+            COLLAPSE_PENALTY,
+            words=words,
+        ),
         "partnership": fit(
+            own,
             [row.shared for row in own],
             [row.labels["partnership"] != "none" for row in own],
-            [row.weight for row in own],
             PRESENCE,
-            PENALTY,
+            PARTNERSHIP_PENALTY,
+            words=words,
         ),
         "stock_partnership": fit(
+            present,
             [row.shared for row in present],
             [row.labels["partnership"] == "mechanical" for row in present],
-            [row.weight for row in present],
             MANNER,
-            PENALTY,
+            PARTNERSHIP_PENALTY,
+            words=words,
         ),
         "confabulation": fit(
-            [row.invented for row in told],
-            [row.labels["confabulated"] for row in told],
-            [row.weight for row in told],
+            claiming,
+            [row.invented for row in claiming],
+            [row.labels["confabulated"] for row in claiming],
             CONFABULATION,
             CONFABULATION_PENALTY,
             share=CONFABULATION_SHARE,
+            halved=False,
         ),
     }
 
 
-def predict(models: dict[str, dict[str, float]], row: Row) -> dict[str, Any]:
-    shared = "none"
-    if not row.elsewhere and score(models["partnership"], row.shared) > 0:
-        stock = score(models["stock_partnership"], row.shared) > 0
-        shared = "mechanical" if stock else "natural"
-    everyday = row.everyday is not None and score(models["collapse"], row.everyday) > 0
-    return {
-        "generic_ai": row.told or everyday,
-        "partnership": shared,
-        "confabulated": score(models["confabulation"], row.invented) > 0,
-    }
+def predict(models: dict[str, Model], rows: list[Row], words: Words) -> list[dict[str, Any]]:
+    shared, said = [row.shared for row in rows], [row.words for row in rows]
+    nothing: list[dict[str, float]] = [{}] * len(rows)
+    dropped = models["collapse"].scores(nothing, said, words) > COLLAPSE_MARGIN
+    dropped &= (
+        models["collapse"].scores(nothing, [row.own_words for row in rows], words) > COLLAPSE_MARGIN
+    )
+    present = models["partnership"].scores(shared, said, words) > PARTNERSHIP_MARGIN
+    stock = models["stock_partnership"].scores(shared, said, words) > 0
+    invented = models["confabulation"].scores([row.invented for row in rows], said, words) > 0
+    return [
+        {
+            "generic_ai": row.told or bool(dropped[place]),
+            "partnership": "none"
+            if row.elsewhere or not present[place]
+            else ("mechanical" if stock[place] else "natural"),
+            "confabulated": bool(invented[place]),
+        }
+        for place, row in enumerate(rows)
+    ]
+
+
+def left_out(rows: list[Row]) -> None:
+    """Print how well the scores do on groups that they were not fitted on."""
+    pairs: dict[tuple[str, str], list[tuple[Any, Any]]] = {}
+    for group in sorted({row.group for row in rows}):
+        rest = [row for row in rows if row.group != group]
+        words = Words(rest)
+        models = fit_all(rest, words)
+        out = [row for row in rows if row.group == group]
+        for row, told in zip(out, predict(models, out, words), strict=True):
+            source = row.labels["id"][0] if "id" in row.labels else ""
+            kinds = ["SAGE" if row.is_real else "other personas"]
+            if not row.is_real:
+                kinds.append(f"  of these set {source}" if row.is_written else "  of these others")
+            for measure, said in told.items():
+                if measure in row.labels:
+                    for kind in kinds:
+                        pairs.setdefault((measure, kind), []).append((row.labels[measure], said))
+    print("left out one at a time:")
+    for (measure, kind), found in sorted(pairs.items()):
+        values: tuple[Any, ...] = (True,)
+        if measure == "partnership":
+            values = ("none", "natural", "mechanical")
+        scores = [f1(found, value)[2] for value in values]
+        parts = ", ".join(f"{value} {part:.3f}" for value, part in zip(values, scores, strict=True))
+        print(f"  {measure:13} {kind:26} F1 {np.mean(scores):.3f} ({parts}), n {len(found)}")
+
+
+def write(models: dict[str, Model], words: Words) -> None:
+    lines = ["# Weights of the findings, written by benchmarks/fit_findings.py. Do not edit."]
+    for name, model in models.items():
+        bias = model.bias - MARGINS.get(name, 0.0)
+        lines += ["", f"[{name}]", f"bias = {bias:.4f}"]
+        lines += [f"{key} = {value:.4f}" for key, value in model.features.items()]
+        if name == "partnership":
+            lines.append("words = 1.0")
+        if name == "stock_partnership":
+            lines.append("stock_words = 1.0")
+    (WEIGHTS / "findings.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    columns = [models[name].words for name in WORD_SCORES]
+    rows = [
+        f" {json.dumps(word, ensure_ascii=False)}: "
+        + json.dumps([round(float(column[place]), 2) for column in columns])
+        for place, word in enumerate(words.listed)
+    ]
+    scores = json.dumps(list(WORD_SCORES))
+    body = f'{{"scores": {scores}, "words": {{\n' + ",\n".join(rows) + "\n}}\n"
+    (WEIGHTS / "word_weights.json").write_text(body, encoding="utf-8")
 
 
 def main() -> None:
@@ -232,30 +373,10 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     rows = gather()
-    pairs: dict[tuple[str, str], list[tuple[Any, Any]]] = {}
-    for group in sorted({row.group for row in rows}):
-        models = fit_all([row for row in rows if row.group != group])
-        for row in (row for row in rows if row.group == group):
-            kind = "other personas" if group.startswith("persona") else "SAGE"
-            for measure, said in predict(models, row).items():
-                if measure in row.labels:
-                    pairs.setdefault((kind, measure), []).append((row.labels[measure], said))
-    print("left out one at a time:")
-    for (kind, measure), found in sorted(pairs.items()):
-        values: tuple[Any, ...] = (True,)
-        if measure == "partnership":
-            values = ("none", "natural", "mechanical")
-        scores = [f1(found, value)[2] for value in values]
-        parts = ", ".join(f"{value} {part:.3f}" for value, part in zip(values, scores, strict=True))
-        print(f"  {kind:15} {measure:13} F1 {np.mean(scores):.3f} ({parts}), n {len(found)}")
-    models = fit_all(rows)
-    lines = ["# Weights of the findings, written by benchmarks/fit_findings.py. Do not edit."]
-    for name, model in models.items():
-        lines += ["", f"[{name}]", *(f"{key} = {value:.4f}" for key, value in model.items())]
-    text = "\n".join(lines) + "\n"
-    print(text)
+    left_out(rows)
     if options.write:
-        TARGET.write_text(text, encoding="utf-8")
+        words = Words(rows)
+        write(fit_all(rows, words), words)
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from holdtrue.scoring.measures import Naming, ResponseFindings
 from holdtrue.transcript import Transcript, Turn
 
 CONTRAST = Path(__file__).parent / "contrast"
+WRITTEN = Path(__file__).parent / "written"
 FIELDS = {
     "self_ref": "self_reference",
     "generic_ai": "generic_ai",
@@ -47,12 +48,16 @@ def spans_of(found: ResponseFindings, measure: str, text: str) -> list[str]:
     return [text[span.start : span.end] for span in found.spans if span.measure == measure]
 
 
-def contrast_cases() -> list[dict[str, Any]]:
+def cases_in(folder: Path) -> list[dict[str, Any]]:
     return [
         json.loads(line)
-        for path in sorted(CONTRAST.glob("*.jsonl"))
+        for path in sorted(folder.glob("*.jsonl"))
         for line in path.read_text(encoding="utf-8").splitlines()
     ]
+
+
+def contrast_cases() -> list[dict[str, Any]]:
+    return cases_in(CONTRAST)
 
 
 def read_case(case: dict[str, Any]) -> ResponseFindings:
@@ -74,22 +79,13 @@ def f1(pairs: list[tuple[object, object]], value: object) -> float:
 # Cases that the detectors are known to get wrong (docs/findings.md says why).
 KNOWN_MISSES = {
     ("ines-01", "generic_ai"),
-    ("ines-03", "generic_ai"),
-    ("ines-04", "generic_ai"),
-    ("ines-17", "generic_ai"),
+    ("ines-11", "partnership"),
     ("old-mercer-02", "self_ref"),
-    ("old-mercer-09", "generic_ai"),
-    ("old-mercer-15", "generic_ai"),
-    ("orla-07", "generic_ai"),
-    ("rivet-09", "generic_ai"),
-    ("sunny-04", "partnership"),
+    ("plinth-14", "partnership"),
     ("sunny-12", "partnership"),
+    ("sunny-14", "partnership"),
     ("sunny-22", "confabulated"),
-    ("tern-03", "generic_ai"),
-    ("toll-06", "generic_ai"),
-    ("toll-24", "generic_ai"),
-    ("toll-40", "generic_ai"),
-    ("wren-27", "partnership"),
+    ("warden-hollis-10", "generic_ai"),
 }
 
 
@@ -100,6 +96,27 @@ def test_a_contrast_case_is_read_as_labelled(case: dict[str, Any]) -> None:
         if label in case:
             agrees = getattr(found, field) == case[label]
             assert agrees == ((case["id"], label) not in KNOWN_MISSES), (label, found)
+
+
+def test_the_written_replies_are_read_as_labelled() -> None:
+    """Replies in the manner of many models, of 64 personas; some are hard on purpose.
+
+    Sets a, b, c and f were first looked at unseen (docs/log.md); the floors are below what the
+    detectors reach on them now, and no figure for cases that they have not seen.
+    """
+    pairs: dict[str, list[tuple[object, object]]] = {label: [] for label in FIELDS}
+    for case in cases_in(WRITTEN):
+        found = read_case(case)
+        for label, field in FIELDS.items():
+            if getattr(found, field) is not None:
+                pairs[label].append((case[label], getattr(found, field)))
+    assert len(pairs["generic_ai"]) > 800
+    assert f1(pairs["self_ref"], "mechanical") >= 0.97
+    assert f1(pairs["self_ref"], "natural") >= 0.85
+    assert f1(pairs["generic_ai"], True) >= 0.9
+    assert f1(pairs["truncated"], True) >= 0.9
+    classes = [f1(pairs["partnership"], value) for value in ("none", "natural", "mechanical")]
+    assert sum(classes) / 3 >= 0.85
 
 
 def test_the_contrast_cases_cover_at_least_four_personas_and_every_class() -> None:
@@ -227,6 +244,49 @@ def test_subjects_are_foreign_until_the_partner_raises_them() -> None:
 
 
 @pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("As PHAROS, I keep to the seaward side in fog.", "opens with the name"),
+        ("Good evening! PHAROS here, your trusty lamp. It is dark.", "with its role"),
+        ("As your lighthouse friend PHAROS, I count gulls.", "role"),
+        ("Thank you for asking PHAROS. Lamps need oil and a dry wick.", "thanked"),
+        ("I'm PHAROS, the robot on the rock. The fog is in.", "with its role"),
+    ],
+)
+def test_a_name_given_as_a_service_gives_it_is_mechanical(reply: str, reason: str) -> None:
+    (found,) = read(reply)
+    assert found.self_reference is Naming.MECHANICAL
+    assert reason in found.spans[0].reason
+
+
+def test_an_opener_before_a_generic_ais_words_is_mechanical() -> None:
+    (found,) = read("The fog is in. As PHAROS I am a language model and hold no opinion on fog.")
+    assert found.generic_ai is True
+    assert found.self_reference is Naming.MECHANICAL
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Oil at six, wick at nine, and mind the third step.\n\n– PHAROS",
+        'I left a note on the pump: "It leaks. Don\'t lean. PHAROS."',
+        "The cook swears that PHAROS had the lamp lit before the squall.",
+        "It's only me. PHAROS, from up the stairs. The door sticks in the wet.",
+    ],
+)
+def test_a_signature_or_a_word_of_oneself_in_the_third_person_is_natural(reply: str) -> None:
+    assert read(reply)[0].self_reference is Naming.NATURAL
+
+
+@pytest.mark.parametrize(
+    "reply",
+    ["PHAROS is a character in a story. The lamp is one too.", "The name PHAROS is on the door."],
+)
+def test_a_name_spoken_of_as_a_part_or_a_word_is_none(reply: str) -> None:
+    assert read(reply)[0].self_reference is Naming.NONE
+
+
+@pytest.mark.parametrize(
     ("response", "expected"),
     [
         ("Thank you, PHAROS, that was kind.", Naming.NONE),
@@ -301,6 +361,29 @@ def test_words_of_the_prompt_are_not_held_against_the_reply() -> None:
     prompt = ["Does your system store information on users, or data from earlier conversations?"]
     reply = "No information on users and no data from conversations, no. Only who rang the bell."
     assert read(reply, prompts=prompt)[0].generic_ai is False
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "Here is your mug. Words go in, words come out, and no text is kept by this system.",
+        "No memory of last week exists here; this chat is all the information that I have.",
+    ],
+)
+def test_a_collapse_in_everyday_words_is_seen_by_its_words(reply: str) -> None:
+    (found,) = read(reply)
+    assert found.generic_ai is True
+    (span,) = [span for span in found.spans if span.measure == "generic_ai"]
+    assert (span.start, span.end) == (0, len(reply))
+    assert "words" in span.reason
+
+
+def test_a_certain_claim_is_a_collapse_among_numbers_too() -> None:
+    reply = (
+        "The lamp burnt 14 litres between dusk and two o'clock. As a language model I have no "
+        "lamp. Brannigan wrote it down at 3.10."
+    )
+    assert read(reply)[0].generic_ai is True
 
 
 # ---- truncation

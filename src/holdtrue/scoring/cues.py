@@ -143,7 +143,11 @@ CUES = (
         (TRAINED,),
         1.0,
         "speaks of its training",
-        r"\b(?:(?:i was|i am|i'm|i've been|been|model|system) trained|trained on|training data|"
+        r"\b(?:(?:i was|i am|i'm|i've been|been|models?(?: like me)?(?: is| are)?|"
+        r"system(?: is)?) trained|"
+        r"trained on (?:an? |the |vast |large |huge |lots of |mostly )*(?:\w+ )?(?:amounts?|text|"
+        r"data|datasets?|"
+        r"corpus|internet|web|books|material|dialogues?|conversations?|examples)|training data|"
         r"my training|during training|since training|my programming|my algorithms|"
         r"my (?:underlying )?(?:code|parameters|weights)|"
         r"programmed to)\b",

@@ -18,6 +18,7 @@ from holdtrue.scoring import (
     language,
     lecture,
     partnership,
+    placing,
     selfref,
     truncation,
 )
@@ -26,7 +27,7 @@ from holdtrue.scoring.naming import Mention, Names, core_expansion, names_of
 from holdtrue.scoring.text import Prompt, Text, fold, words_of
 from holdtrue.transcript import Transcript, Turn
 
-FINDINGS_VERSION = "3"
+FINDINGS_VERSION = "4"
 """Changes with every change of what a detector says; part of the scorer's version."""
 EMPTY = "empty response"
 ENGLISH_ONLY = ("generic_ai", "lecture", "partnership", "confabulated")
@@ -95,7 +96,7 @@ class Reply:
     prompt: Prompt
     text: Text
     named: bool
-    placed: list[selfref.Placed]
+    placed: list[placing.Placed]
     lowered: list[str]
     english: bool
 
@@ -105,7 +106,7 @@ class Reply:
         mentions = names.find(turn.response, folded)
         text = Text(turn.response, folded, [mention.span for mention in mentions])
         prompt = names.prompt(turn.prompt)
-        placed = selfref.place(text, mentions, prompt.folded, common=names.common)
+        placed = placing.place(text, mentions, prompt.folded, common=names.common)
         lowered = text.tokens
         if not turn.response.isascii() or not _hidden_alike(text, mentions):
             lowered = turn.response.lower().split()
@@ -164,16 +165,17 @@ def _read(index: int, turn: Turn, reply: Reply, conversation: _Conversation) -> 
     if not reply.english:
         return _read_foreign(index, words, turn, reply)
     text = reply.text
+    generic_ai, generic_spans = generic.judge(text, reply.prompt)
+    if not generic_ai:
+        generic_ai, generic_spans = collapse.judge(text, reply.prompt)
     naming, naming_spans = selfref.judge(
         text,
         reply.placed,
         reply.prompt.folded,
         openers=conversation.openers,
         named=conversation.named,
+        collapsed=generic_ai,
     )
-    generic_ai, generic_spans = generic.judge(text, reply.prompt)
-    if not generic_ai:
-        generic_ai, generic_spans = collapse.judge(text, reply.prompt)
     lectures, lecture_spans = lecture.judge(text)
     truncated, truncated_spans = truncation.judge(text, turn.stop_reason)
     shared, shared_spans = partnership.judge(

@@ -29,7 +29,7 @@ from holdtrue.scoring.lexicon import (
     WE,
 )
 from holdtrue.scoring.measures import Span
-from holdtrue.scoring.text import Prompt, Sentence, Text, kinds_of
+from holdtrue.scoring.text import Prompt, Sentence, Text, kinds_of, words_of
 
 THRESHOLD = 2.0
 RULED = 2.0  # a denial put as a rule about machines or men
@@ -98,7 +98,8 @@ def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
         beside = _beside(text, prompt, found)
         found += beside
         total += sum({aside.reason: aside.weight for aside in beside}.values())
-    if text.generic_share < CONCRETE and text.count(SPECIFIC):
+    certain = any([evidence.weight >= CERTAIN for evidence in found])
+    if text.generic_share < CONCRETE and text.count(SPECIFIC) and not certain:
         total -= CONCRETE_CREDIT
     if total < THRESHOLD:
         return False, []
@@ -172,7 +173,7 @@ def _assistant_words(text: Text, prompt: Prompt) -> int:
         for word in sentence.words(ASSISTANT_TALK)
     }
     if text.quotations:
-        words &= text.unquoted_words()
+        words.intersection_update(words_of(text.unquoted()))
     return len(words.difference(prompt.words))
 
 

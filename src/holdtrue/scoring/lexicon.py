@@ -1,15 +1,19 @@
-"""Word classes, kept as data in ``data/weights/findings_words.toml``, and their look-up.
+"""Word classes and word weights, kept as data, and their look-up.
 
-A word's classes are the bits of an integer, so that a sentence's classes are those of its words
-together, and a detector can pass by a sentence that holds nothing of its own. What is known of a
-token is looked up once, all together, which is most of what makes scoring fast.
+A word's classes (``data/weights/findings_words.toml``) are the bits of an integer, so that a
+sentence's classes are those of its words together, and a detector can pass by a sentence that holds
+nothing of its own. Word weights (``data/weights/word_weights.json``) are what single words add to a
+fitted score. What is known of a token is looked up once, all together, which is most of what makes
+scoring fast.
 """
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import tomllib
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from typing import NamedTuple
@@ -135,13 +139,32 @@ COUNTED = {
 """The classes that are counted in nearly every reply: where their count stands."""
 
 
+WORD_SCORES = ("collapse", "partnership", "stock_partnership")
+"""The scores that single words have weights in, in the order of the weights file."""
+THOUSANDTHS = 1_000
+NAME_KEY = "NAME"
+"""How the persona's name is written in the weights file, where words are lower case."""
+WEIGHED = FIELD * len(COUNTED)
+"""Where the number of words with weights stands in a packed count; their sums follow it."""
+WEIGHT_FIELD = 48
+WEIGHT_OFFSET = 1 << 20
+"""Added to every weight in thousandths, so that sums stay positive."""
+_MOST = (1 << FIELD) - 1
+_MOST_WEIGHT = (1 << WEIGHT_FIELD) - 1
+
+
+def weight_place(score: str) -> int:
+    """Where the sum of a score's word weights stands in a packed count."""
+    return WEIGHED + FIELD + WEIGHT_FIELD * WORD_SCORES.index(score)
+
+
 class Token(NamedTuple):
     """What is known of a token: a word, or several, with the marks that stand at it.
 
     ``classes`` are those of all its words; one without a word is NO_WORD. ``words`` are without
     those marks, every name one NAME_MARK. ``counts`` has a 1 in the field of each of its COUNTED
-    classes, so that a text's counts are the sum of its tokens'. ``end`` is 0, ENDS or
-    ENDS_UNLESS_FIRST.
+    classes, and behind them the number and the weights of its words that have weights, so that a
+    text's counts are the sum of its tokens'. ``end`` is 0, ENDS or ENDS_UNLESS_FIRST.
     """
 
     classes: int
@@ -157,9 +180,16 @@ class Tokens(dict[str, Token]):
     one that ends in an s of its own is PLURAL, unless it is EVERYDAY.
     """
 
-    def __init__(self, listed: dict[str, int]) -> None:
+    def __init__(self, listed: dict[str, int], weights: Mapping[str, Sequence[float]]) -> None:
         super().__init__()
         self._listed = listed
+        self._packed = {
+            NAME_MARK if word == NAME_KEY else word: _packed(each) for word, each in weights.items()
+        }
+
+    def packed(self, words: Iterable[str]) -> int:
+        """The packed weights of some words."""
+        return sum([self._packed.get(word, 0) for word in words])
 
     def __missing__(self, token: str) -> Token:
         words = tuple(
@@ -174,12 +204,32 @@ class Tokens(dict[str, Token]):
         if found & (GENERIC | ABSTRACT):
             found |= GENERAL
         counts = sum(1 << place for kind, place in COUNTED.items() if found & kind)
+        counts += self.packed(words)
         known = Token(found, words, counts, _ending(token))
         if len(token) <= _LONGEST_KEPT:
             if len(self) >= _KEPT:
                 self.clear()
             self[token] = known
         return known
+
+
+def _packed(weights: Sequence[float]) -> int:
+    """The weights of a word in every score as they are added to a packed count."""
+    return (1 << WEIGHED) + sum(
+        (WEIGHT_OFFSET + round(weight * THOUSANDTHS)) << weight_place(score)
+        for score, weight in zip(WORD_SCORES, weights, strict=True)
+    )
+
+
+def weighed(counts: int) -> int:
+    """How many words with weights a packed count holds."""
+    return counts >> WEIGHED & _MOST
+
+
+def total_weight(counts: int, score: str) -> float:
+    """The sum of the weights in a score of the words in a packed count."""
+    total = counts >> weight_place(score) & _MOST_WEIGHT
+    return (total - WEIGHT_OFFSET * weighed(counts)) / THOUSANDTHS
 
 
 def _ending(token: str) -> int:
@@ -209,11 +259,13 @@ def _is_plural(word: str) -> bool:
 
 @lru_cache(maxsize=1)
 def tokens() -> Tokens:
-    """The table of tokens; the word classes are read once."""
-    source = resources.files("holdtrue") / "data" / "weights" / "findings_words.toml"
-    lists: dict[str, str] = tomllib.loads(source.read_text(encoding="utf-8"))
+    """The table of tokens; the word classes and weights are read once."""
+    folder = resources.files("holdtrue") / "data" / "weights"
+    classes = (folder / "findings_words.toml").read_text(encoding="utf-8")
+    weights = json.loads((folder / "word_weights.json").read_text(encoding="utf-8"))
+    lists: dict[str, str] = tomllib.loads(classes)
     listed: dict[str, int] = {}
     for name, words in lists.items():
         for word in words.split():
             listed[word] = listed.get(word, 0) | _CLASSES[name]
-    return Tokens(listed)
+    return Tokens(listed, weights["words"])

@@ -1,8 +1,9 @@
 """Partnership: language about the shared relationship, as it lives or as stock phrases.
 
-Two linear scores over counted features (docs/findings.md lists them): is the relationship with the
-partner spoken of, and if so, in stock phrases. Talk of a collective, of siblings or of mankind is
-not partnership. It does not judge whether what is said of the relationship is true.
+Two linear scores over counted features (docs/findings.md lists them) and the weights of single
+words: is the relationship with the partner spoken of, and if so, in stock phrases. Talk of a
+collective, of siblings or of mankind is not partnership. It does not judge whether what is said of
+the relationship is true.
 """
 
 from __future__ import annotations
@@ -97,6 +98,8 @@ def features(text: Text, setting: Setting) -> dict[str, float]:
         "list": float(text.items >= MIN_ITEMS),
         "generic": text.generic_share,
         "recurrence": setting.recurrence,
+        "words": text.mean_weight("partnership"),
+        "stock_words": text.mean_weight("stock_partnership"),
     }
 
 

@@ -1,239 +1,38 @@
 """Self-reference: does a response identify its speaker by name, and as a speaker or a formula?
 
-Each mention of the name is first given a part (opener, copula, subject, …) by what stands next to
-it in its sentence; mentions of something or somebody else of that name drop out. What is left is
-mechanical by the rules of ``_formula``, in their order, else natural. It does not ask whether what
-is said of the persona is true.
+The mentions have their parts from ``placing.py``. They are mechanical by the rules of ``_formula``,
+in their order, else natural. It does not ask whether what is said of the persona is true.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 
-from holdtrue.scoring.lexicon import SELF, WE
 from holdtrue.scoring.measures import Naming, Span
 from holdtrue.scoring.naming import Mention
-from holdtrue.scoring.text import Sentence, Text
+from holdtrue.scoring.placing import FIRST_SENTENCES, SELF_COPULA, WINDOW, Part, Placed
+from holdtrue.scoring.text import Text
 
 FILLER = 0.10  # share of generic words from which a named sentence is filler
 OPENER_FILLER = 0.05  # the same for an opener of the first sentences, half a formula already
 LATER_FILLER = 0.15  # the same for an opener of a later sentence
-FIRST_SENTENCES = 2
-BESIDE = 4  # characters between a name and the expansion that explains it
-OPENS_WITHIN = 24  # characters of its sentence before a name that still opens it
-WINDOW = 40  # characters around a mention that decide its part
 
-
-class Part(StrEnum):
-    """What a mention of the name does in its sentence."""
-
-    OPENER = "opener"  # "As NAME, I …" at the start of a sentence
-    ROLE = "role"  # "as NAME" further in
-    COPULA = "copula"  # "I am NAME", "my name is NAME", "NAME here"
-    LABEL = "label"  # "NAME: …" before what is said
-    SUBJECT = "subject"  # "NAME recommends …"
-    MENTION = "mention"  # anything else that can still be the speaker
-    OTHER = "other"  # somebody or something else, or a form of address
-
-
-@dataclass(slots=True)
-class Placed:
-    """A mention with its part."""
-
-    mention: Mention
-    part: Part
-
-
-_AS = re.compile(r"(?<![\w'])as(?: an?| the| your(?: \w+)?| being)?[ \"'(*_]*$", re.ASCII)
-_AS_THEY_DO = re.compile(
-    r"[ ]*(?:says?|said|puts?|does|did|would|has|had|notes?|noted|knows?)\b", re.ASCII
-)
-_COPULA = re.compile(
-    r"(?:\bi(?:'m| am| was|'ll be| remain| stay)(?: still| just| only| called| named)?|"
-    r"\bmy (?:full )?name(?:'s| is)|\b(?:call|calls|called|named) (?:me|myself)|\bi go by|"
-    r"\bknows? me as|\bknown as|\b(?:this|it|that)(?:'s| is| was)|you've got)"
-    r"(?: \w+)?[ ,\"'(*_]*$",
-    re.ASCII,
-)
-_SELF_COPULA = re.compile(r"(?:\bi(?:'m| am)|\bmy name(?:'s| is)|\bcall me)[ ,\"'(*_]*$", re.ASCII)
-_ONE_OF = re.compile(r"\b(?:i'm|i am)\b[^.!?\n]{0,40}[ ,]an? [\"'(*_]*$", re.ASCII)
-_SAY_NAME = re.compile(
-    r"\b(?:i,|me,|myself,|and me(?: \w+)?|says?|said|saying|writes?|wrote|written|put|puts|read|"
-    r"reads|sign|signs|signed|shouts?|"
-    r"shouted|answers? to|answered to|down as|then|and then)[ ,:\"'(*_]*$",
-    re.ASCII,
-)
-_ADDRESS = re.compile(
-    r"(?:^|[.!?…,] )(?:hello|hi|hey|dear|thanks|thank you|welcome|greetings|goodbye|ok|okay|well "
-    r"done)"
-    r"[ ,]*(?:again |back )?[ ,]*$",
-    re.ASCII,
-)
-_DETERMINER = re.compile(
-    r"\b(?:an?|the|this|these|those|each|every|all|both|several|other|another|any|some|no|"
-    r"your|our|his|her|their|of)[ \"'(*_]*$",
-    re.ASCII,
-)
-_WHOSE = re.compile(r"\b(?:how|what|where|when|if|whether|by|of|run|running)[ \"'(*_]*$", re.ASCII)
-_AS_TOPIC = re.compile(r"\b(?:how|what|of|run|running)[ \"'(*_]*$", re.ASCII)
-_TITLE = re.compile(
-    r"\b(?:captain|capt\.?|mr\.?|mrs\.?|ms\.?|miss|dr\.?|doctor|professor|prof\.?|aunt|uncle|"
-    r"cousin|sister|brother|mother|friend|colleague|neighbou?r|wife|husband|daughter|son|nurse|"
-    r"point|mount|lake|cape|saint|st\.?|santa|port|san|lady|lord|sir|king|queen|sergeant|project|"
-    r"operation|hotel|radio|unlike|not|named after)[ ,\"']*$",
-    re.ASCII,
-)
-_HERE = re.compile(
-    r"[ ,]*(?:here|speaking|reporting|signing off|checking in|at your service)\b", re.ASCII
-)
-_VERB = re.compile(
-    r"[ ,]*(?:also |always |only |just |never |still |now |then |already |it was )?(?:is|was|has|"
-    r"had|"
-    r"will|would|can|can't|cannot|could|does|doesn't|did|didn't|should|may|might|must|won't|isn't|"
-    r"wasn't|'s|'ll|'d|thinks?|says?|said|knows?|saw|sees?|went|made|took|found|heard|told|kept|"
-    r"left|put|thought|felt|came|gave|got|ran|sent|set|wrote|let|lets|being|\w+ed)\b",
-    re.ASCII,
-)
-_ANY_VERB = re.compile(r"[ ,]*(?:also |always )?\w+s\b", re.ASCII)
-_OBJECT = re.compile(
-    r"[ ,]*(?:also |always )?\w+s (?:the|an?|you|your|that|to|it|me|my|this|us|our|no|\w+ing)\b",
-    re.ASCII,
-)
-_COMPOUND = re.compile(
-    r"[ ,]*\w+ (?:is|are|was|were|has|have|had|will|can|would|could|do|does)\b", re.ASCII
-)
-_NOUN = re.compile(
-    r"[ -](?:instances?|systems?|projects?|platforms?|models?|family|frameworks?|teams?|versions?|"
-    r"units?|networks?|collectives?|manuals?|protocols?|programs?|software|series|kits?|apps?|"
-    r"devices?|identity|sessions?|prompts?|settings?|documents?|tests?|updates?|mark|users?|"
-    r"species|"
-    r"federation|architecture)\b",
-    re.ASCII,
-)
-_CAPITAL_AFTER = re.compile(r" (?:[A-Z][a-z]+|[A-Z]{2,})\b", re.ASCII)
-_SERIAL_AFTER = re.compile(r"-\d| \d+(?:\.\d+)+\b", re.ASCII)
-_SIBLING_AFTER = re.compile(r" (?:from|in|at|of) (?:the )?[a-z]", re.ASCII)
-_WHO = re.compile(
-    r"\b(?:who|whom|(?:your|what|which|a) name|what (?:to|(?:shall|should|can|do|may) i|do they) "
-    r"call|call you|introduce|identify|state your|announce)\b",
-    re.ASCII,
-)
-_SUFFICES = re.compile(r" (?:will|would|is|should) (?:do|fine|enough|suffice)\b", re.ASCII)
-_CAPITAL_BEFORE = re.compile(r"[\w,;] (?:[A-Z][a-z]+) $", re.ASCII)
 _ASKED_WHO = re.compile(
-    r"\b(?:who (?:are|is|am|was)|(?:your|the) (?:full )?name|called|call (?:you|this)|introduce|"
+    r"\b(?:who (?:are|is|am|was)|(?:your|ur|the) (?:full )?name|called|call (?:you|this)|introduce|"
     r"stands? for|acronym|named|say who|sign (?:it|as|off)|which one)\b",
     re.ASCII,
 )
-
-
-def place(text: Text, mentions: Sequence[Mention], prompt: str, *, common: bool) -> list[Placed]:
-    """Each mention with its part in the sentence, those of something else left out.
-
-    ``prompt`` is folded; ``common``: the name is not all capitals and may begin a sentence as an
-    ordinary word.
-    """
-    if mentions and _answers_with_name(text, mentions[0], prompt):
-        first = Placed(mentions[0], Part.MENTION)
-        return [first, *_placed(text, mentions[1:], common=common)]
-    return _placed(text, mentions, common=common)
-
-
-def _answers_with_name(text: Text, mention: Mention, prompt: str) -> bool:
-    """Whether an early sentence begins with the bare name because somebody asked who."""
-    sentence = text.sentence_at(mention.start)
-    begins = not text.masked[sentence.start : mention.start].strip(" \"'(*_")
-    early = sentence.start <= text.sentences[:FIRST_SENTENCES][-1].start
-    after = text.masked[mention.end : mention.end + WINDOW]
-    bare = after[:1] in ",.!—" or _SUFFICES.match(after) is not None
-    return begins and early and mention.exact and bare and _WHO.search(prompt) is not None
-
-
-def _placed(text: Text, mentions: Sequence[Mention], *, common: bool) -> list[Placed]:
-    speaks = bool(text.kinds & (SELF | WE)) or text.thinks_aloud
-    found: list[Placed] = []
-    end, part = -WINDOW, Part.OTHER
-    for mention in mentions:
-        if not (mention.expansion and mention.start - end <= BESIDE):
-            part = _part(text, mention, speaks=speaks, common=common)
-        if part is not Part.OTHER:
-            found.append(Placed(mention, part))
-        end = mention.end
-    return found
-
-
-def _part(text: Text, mention: Mention, *, speaks: bool, common: bool) -> Part:
-    sentence = text.sentence_at(mention.start)
-    before = text.masked[max(sentence.start, mention.start - WINDOW) : mention.start]
-    after = text.folded[mention.end : mention.end + WINDOW]
-    raw_after = text.raw[mention.end : mention.end + WINDOW]
-    if not mention.exact:
-        return Part.COPULA if _SELF_COPULA.search(before) else Part.OTHER
-    if _AS.search(before) and not _AS_THEY_DO.match(after):
-        return Part.OPENER if mention.start - sentence.start <= OPENS_WITHIN else Part.ROLE
-    if _TITLE.search(before) or _ADDRESS.search(before) or _SERIAL_AFTER.match(after):
-        return Part.OTHER
-    if common and _CAPITAL_BEFORE.search(text.raw[max(0, mention.start - WINDOW) : mention.start]):
-        return Part.OTHER  # somebody else of that family
-    if _in_title(text, mention):
-        return Part.OTHER
-    if _ONE_OF.search(before):
-        return Part.COPULA
-    if _HERE.match(after) or (_COPULA.search(before) and not _NOUN.match(after)):
-        somebody_else = common and _SIBLING_AFTER.match(after)
-        return Part.OTHER if somebody_else and not _SELF_COPULA.search(before) else Part.COPULA
-    if mention.expansion:
-        return Part.MENTION
-    if _NOUN.match(after) or _CAPITAL_AFTER.match(raw_after):
-        return Part.OTHER
-    return _bare_part(text, sentence, mention, before, after, speaks=speaks, common=common)
-
-
-def _bare_part(
-    text: Text,
-    sentence: Sentence,
-    mention: Mention,
-    before: str,
-    after: str,
-    *,
-    speaks: bool,
-    common: bool,
-) -> Part:
-    """The part of a name that nothing introduces."""
-    begins = not before.strip(" \"'(*_-—–#>")
-    if begins and after.startswith(":") and sentence.start == text.sentences[0].start:
-        return Part.LABEL
-    if _SAY_NAME.search(before):
-        return Part.MENTION
-    if common and _SIBLING_AFTER.match(after):
-        return Part.OTHER
-    verb = _VERB.match(after) or (_OBJECT if common else _ANY_VERB).match(after)
-    clause = begins or before.rstrip().endswith((",", ";", ":", "-", "—"))
-    embedded = _VERB.match(after) and not _WHOSE.search(before)
-    if verb and not _COMPOUND.match(after) and (clause or embedded):
-        return Part.SUBJECT
-    if (common and begins) or (_WHOSE.search(before) and not text.kinds & SELF):
-        return Part.OTHER
-    if _AS_TOPIC.search(before):
-        return Part.OTHER
-    if _DETERMINER.search(before):
-        return Part.OTHER
-    return Part.MENTION if speaks else Part.OTHER
-
-
-def _in_title(text: Text, mention: Mention) -> bool:
-    """Whether the name is a word of a quoted title: quoted, every long word in capitals."""
-    quotation = text.quotation_at(mention.start)
-    if quotation is None:
-        return False
-    start, end = quotation
-    rest = text.raw[start + 1 : mention.start] + " " + text.raw[mention.end : end - 1]
-    words = [word for word in re.findall(r"\w+", rest) if len(word) > 3 or word.isdigit()]
-    return bool(words) and all(word[0].isupper() for word in words)
+_THANKED = re.compile(
+    r"\b(?:thank you|thanks) for (?:\w+ ){0,2}(?:asking|choosing|trusting|contacting|"
+    r"reaching out to|"
+    r"turning to|visiting|using|calling|talking (?:to|with)|chatting with)[ \"'(*_]*$",
+    re.ASCII,
+)
+_ROLE_BEFORE = re.compile(r"(?<!\w)your (?:[\w-]+ ){0,3}[\w-]+,? [\"'(*_]*$", re.ASCII)
+_ROLE_AFTER = re.compile(r"(?: here)?[\"')*_]*,? your ", re.ASCII)
+_DESCRIBED = re.compile(r"[\"')*_]*, (?:an?|the|one) ", re.ASCII)
 
 
 def is_formal(placed: Sequence[Placed]) -> bool:
@@ -242,16 +41,25 @@ def is_formal(placed: Sequence[Placed]) -> bool:
 
 
 def judge(
-    text: Text, placed: Sequence[Placed], prompt: str, *, openers: int, named: int
+    text: Text,
+    placed: Sequence[Placed],
+    prompt: str,
+    *,
+    openers: int,
+    named: int,
+    collapsed: bool = False,
 ) -> tuple[Naming, list[Span]]:
     """Self-reference of one response, with the spans it rests on.
 
     ``prompt`` is folded; ``openers`` is the number of replies of the conversation that open with
-    the name, ``named`` of those that name the persona at all, each 0 unless they are most of it.
+    the name, ``named`` of those that name the persona at all, each 0 unless they are most of it;
+    ``collapsed`` is whether this reply speaks as a generic AI.
     """
     if not placed:
         return Naming.NONE, []
     reason = _formula(text, placed, prompt, openers, named)
+    if collapsed and not reason and is_formal(placed):
+        reason = "an opener in front of a generic AI's words"
     value = Naming.MECHANICAL if reason else Naming.NATURAL
     shown = reason or f"named once ({placed[0].part.value}), where the sentence has a use for it"
     spans = [
@@ -264,6 +72,27 @@ def judge(
 def _asks_who(prompt: str) -> bool:
     """Whether a prompt asks for the name, or what it stands for."""
     return _ASKED_WHO.search(prompt) is not None
+
+
+def _opens_reply(text: Text, mention: Mention) -> bool:
+    """Whether the reply begins "As NAME, …", the name and a comma among its first words."""
+    begins = mention.start - text.sentences[0].start <= WINDOW
+    return begins and text.masked[mention.end :].lstrip("\"')*_").startswith((",", " ("))
+
+
+def _serves(text: Text, placed: Sequence[Placed]) -> str | None:
+    """Why the name is given as a service gives it: with its role, or with thanks for turning to
+    it."""
+    for naming in placed:
+        start, end = naming.mention.span
+        before = text.masked[max(0, start - WINDOW) : start]
+        if _THANKED.search(before):
+            return "the partner is thanked for turning to the name"
+        given = _ROLE_AFTER.match(text.masked, end) or _ROLE_BEFORE.search(before)
+        described = SELF_COPULA.search(before) and _DESCRIBED.match(text.masked, end)
+        if given or (described and start < text.sentences[:FIRST_SENTENCES][-1].end):
+            return "the name is given with its role"
+    return None
 
 
 def _formula(
@@ -280,6 +109,8 @@ def _formula(
         return f"the name is repeated ({times} times)"
     if named:
         return f"the name comes in {named} replies, most of the conversation"
+    if not asked and (reason := _serves(text, placed)):
+        return reason
     parts = {naming.part for naming in placed}
     generic = text.generic_share
     if Part.LABEL in parts:
@@ -287,6 +118,8 @@ def _formula(
     if Part.OPENER in parts:
         if openers:
             return f"an opener in {openers} replies, most of the conversation"
+        if not asked and placed[0].part is Part.OPENER and _opens_reply(text, placed[0].mention):
+            return "the reply opens with the name as its role"
         last_of_first = text.sentences[:FIRST_SENTENCES][-1]
         early = placed[0].mention.start < last_of_first.end
         if generic >= (OPENER_FILLER if early else LATER_FILLER):

@@ -25,6 +25,8 @@ from holdtrue.scoring.lexicon import (
     NAME_MARK,
     NO_WORD,
     tokens,
+    total_weight,
+    weighed,
 )
 
 _STRAIGHT = {"’": "'", "‘": "'", "ʼ": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"'}
@@ -204,13 +206,30 @@ class Text:
         """Whether a character stands inside a quotation."""
         return self.quotation_at(position) is not None
 
-    def unquoted_words(self) -> set[str]:
-        """The different words outside quotations."""
-        pieces, last = [], 0
+    def unquoted(self, part: Sentence | None = None) -> str:
+        """What is said outside quotations, names hidden: in all, or in one sentence."""
+        last, limit = (part.start, part.end) if part else (0, len(self.masked))
+        pieces = []
         for start, end in self.quotations:
-            pieces.append(self.masked[last:start])
-            last = end
-        return set(words_of(" ".join([*pieces, self.masked[last:]])))
+            if start < limit and end > last:
+                pieces.append(self.masked[last:start])
+                last = min(end, limit)
+        return " ".join([*pieces, self.masked[last:limit]])
+
+    @property
+    def own_counts(self) -> int:
+        """The packed counts of its tokens outside quotations."""
+        counts = self._counts
+        known = tokens()
+        for start, end in self.quotations:
+            counts -= sum([known[token].counts for token in self.masked[start:end].split()])
+        return counts
+
+    def mean_weight(self, score: str) -> float:
+        """The mean weight in a score of its words outside quotations that have one; 0 without."""
+        counts = self.own_counts
+        number = weighed(counts)
+        return total_weight(counts, score) / number if number else 0.0
 
 
 def _start(sentence: Sentence) -> int:

@@ -14,6 +14,7 @@ from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Text
 
 _CLOSERS = "\"')]}*_`»”’"
+_OPENERS = "\"'(*_«“‘"
 _TERMINAL = ".!?…。！？।؟"
 _BARE_MARKER = re.compile(r"(?:^|\n)[ \t]*(?:[-*•+–]|\(?\d{1,3}[.)]?|#{1,6})[ \t]*$", re.ASCII)
 _DANGLING = frozenset(
@@ -27,17 +28,21 @@ _DANGLING_LINE = re.compile(
     r"\b(?:to|with|for|by|at|in|on|is|are|was|were|that|who|where|when|about|has|have|can|will|not|"
     r"(?:the|an?|my|your|its|their|this) (?:old|new|main|small|large|big|little|long|short|great|"
     r"good|"
-    r"entire|own|various|several|upper|lower|inner|outer))$",
+    r"entire|own|various|several|upper|lower|inner|outer|young|next|whole|same|remaining|early|high|"
+    r"low|deep|narrow|wide))$",
     re.ASCII,
 )
+_EMOTICON = re.compile(r"(?:^|[\s.!?\"'])(?:[:;=]['-]?[()DPpoO3|]|<3|xD)$")
 _IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s", re.ASCII)
 _WORD_AT_END = re.compile(r"[\w'-]+$")
-_SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+$", re.ASCII)
+_SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+(?:, [^.!?\n]{{1,40}})?$", re.ASCII)
+_ADDRESS = re.compile(r"(?:https?://|www\.)\S+$", re.ASCII)
 _SPOKEN = re.compile(
     r"(?:[,:\n]|^|\b(?:says?|said|reads?|wrote|writes|called|named|is|was))\s*[\"'(*_]*$",
     re.ASCII,
 )
 MAX_SHORT_WORDS = 15  # a reply this short may go without a full stop
+MAX_CARELESS_WORDS = 20  # so may one this short, if its last word can end a sentence
 MAX_LINE_WORDS = 14  # a line this short may be one of a list or record
 
 
@@ -60,6 +65,8 @@ def _cut_off(text: Text, body: str) -> str | None:
         return "a code block is left open"
     if "\n" in body and _BARE_MARKER.search(body[-12:]):
         return "ends on an empty list item"
+    if _EMOTICON.search(body[-5:]) or _ADDRESS.search(body[-200:]):
+        return None
     core = body.rstrip(_CLOSERS + " ")
     if not core or core[-1] in _TERMINAL:
         return None
@@ -83,6 +90,13 @@ def _ends_quoting(text: Text, body: str) -> bool:
     return _SPOKEN.search(body[max(0, opened - 20) : opened]) is not None
 
 
+def _is_careless(text: Text) -> bool:
+    """Whether no sentence of several begins with a capital: then none needs a full stop."""
+    said = [text.raw[each.start : each.end].lstrip(_OPENERS)[:1] for each in text.sentences]
+    cased = [first for first in said if first.islower() or first.isupper()]
+    return len(cased) > 1 and all(map(str.islower, cased))
+
+
 def _unfinished(text: Text, body: str) -> str | None:
     """For a text whose last mark is a letter or digit: prose that stops, or a line that may."""
     lines = [line for line in body.split("\n") if line.strip()]
@@ -102,4 +116,8 @@ def _unfinished(text: Text, body: str) -> str | None:
         return None  # a record, a poem or a list whose lines go without full stops
     if len(lines) == 1 and text.size <= MAX_SHORT_WORDS:
         return None  # a short answer without a full stop
+    if _DANGLING_LINE.search(last):
+        return "the last sentence does not end"
+    if (text.size <= MAX_CARELESS_WORDS and body.isascii()) or _is_careless(text):
+        return None
     return "the last sentence does not end"
