@@ -352,10 +352,6 @@ def write(models: dict[str, Model], words: Words) -> None:
         bias = model.bias - MARGINS.get(name, 0.0)
         lines += ["", f"[{name}]", f"bias = {bias:.4f}"]
         lines += [f"{key} = {value:.4f}" for key, value in model.features.items()]
-        if name == "partnership":
-            lines.append("words = 1.0")
-        if name == "stock_partnership":
-            lines.append("stock_words = 1.0")
     (WEIGHTS / "findings.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     columns = [models[name].words for name in WORD_SCORES]
     rows = [

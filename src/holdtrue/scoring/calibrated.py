@@ -188,15 +188,13 @@ def _sums(weights: Weights) -> _Sums:
 
 
 def _scores(row: Mapping[str, float], sums: _Sums) -> dict[str, float]:
-    totals = list(sums.lowest)
-    for feature, low, high, weights in sums.terms:
-        value = row[feature]
-        if value > low:
-            beyond = (high if value > high else value) - low
-            totals = [
-                total + weight * beyond for total, weight in zip(totals, weights, strict=True)
-            ]
-    return {
-        name: 0.0 if total < 0 else 1.0 if total > 1 else total
-        for name, total in zip(sums.names, totals, strict=True)
-    }
+    beyond = [
+        ((high if value > high else value) - low, weights)
+        for feature, low, high, weights in sums.terms
+        if (value := row[feature]) > low
+    ]
+    found = {}
+    for place, name in enumerate(sums.names):
+        total = sums.lowest[place] + sum([more * weights[place] for more, weights in beyond])
+        found[name] = 0.0 if total < 0 else 1.0 if total > 1 else total
+    return found

@@ -114,6 +114,8 @@ def _features(text: Text, finding: ResponseFindings, repeated: float) -> dict[st
 
 
 def _list_lines(response: str) -> float:
+    if "\n" not in response and response[:1].isalpha():
+        return 0.0
     lines = [line.lstrip(" \t") for line in response.split("\n")]
     items = sum([not line[:1].isalpha() and LIST_LINE.match(line) is not None for line in lines])
     if not items:

@@ -109,16 +109,25 @@ class Names:
         found = self.prompts.get(text)
         if found is None:
             folded = fold(text)
-            found = Prompt(folded, [mention.span for mention in self.find(text, folded)])
+            found = Prompt(folded, [mention.span for mention in _apart(self._named(text, folded))])
             if len(text) <= LONGEST_KEPT and len(self.prompts) < KEPT:
                 self.prompts[text] = found
         return found
 
     def find(self, text: str, folded: str) -> list[Mention]:
-        """Every mention in ``text`` in order of place, none overlapping another.
+        """Every mention in a reply in order of place, none overlapping another.
 
         ``folded`` is the same text folded, which tells fast that a name is not there.
         """
+        found = self._named(text, folded)
+        if self.openings:
+            match = _opening(text)
+            if match and match[1] in self.openings:
+                found.append(Mention(*match.span(1)))
+        return _apart(found)
+
+    def _named(self, text: str, folded: str) -> list[Mention]:
+        """The mentions by the persona's own names, in no order, perhaps overlapping."""
         found: list[Mention] = []
         for first in self.firsts:
             place = folded.find(first)
@@ -126,18 +135,7 @@ class Names:
                 if mention := self._at(text, place):
                     found.append(mention)
                 place = folded.find(first, place + len(first))
-        if self.openings:
-            match = _opening(text)
-            if match and match[1] in self.openings:
-                found.append(Mention(*match.span(1)))
-        if len(found) < 2:
-            return found
-        found.sort(key=lambda mention: (mention.start, -mention.end))
-        kept: list[Mention] = []
-        for mention in found:
-            if not kept or mention.start >= kept[-1].end:
-                kept.append(mention)
-        return kept
+        return found
 
     def _at(self, text: str, place: int) -> Mention | None:
         """The mention that begins at a place of the text."""
@@ -150,6 +148,18 @@ class Names:
         return None
 
 
+def _apart(found: list[Mention]) -> list[Mention]:
+    """Mentions in order of place, without those that overlap an earlier or longer one."""
+    if len(found) < 2:
+        return found
+    found.sort(key=lambda mention: (mention.start, -mention.end))
+    kept: list[Mention] = []
+    for mention in found:
+        if not kept or mention.start >= kept[-1].end:
+            kept.append(mention)
+    return kept
+
+
 def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str]) -> Names:
     """The names of a persona in one conversation.
 
@@ -159,9 +169,7 @@ def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str])
     names = [*persona.names, *_given(persona, prompts)]
     found = _compile(tuple(names), persona.expansion)
     openings = _openings(responses)
-    if not openings:
-        return found
-    return replace(found, openings=openings, prompts={})
+    return replace(found, openings=openings) if openings else found
 
 
 def _given(persona: Persona, prompts: Iterable[str]) -> list[str]:

@@ -98,8 +98,6 @@ def features(text: Text, setting: Setting) -> dict[str, float]:
         "list": float(text.items >= MIN_ITEMS),
         "generic": text.generic_share,
         "recurrence": setting.recurrence,
-        "words": text.mean_weight("partnership"),
-        "stock_words": text.mean_weight("stock_partnership"),
     }
 
 
@@ -134,9 +132,9 @@ def judge(text: Text, setting: Setting) -> tuple[Naming, list[Span]]:
     if not text.kinds & (WE | YOU | RELATION | RELATING):
         return Naming.NONE, []
     values = features(text, setting)
-    if is_elsewhere(text, setting, values) or linear("partnership").score(values) <= 0:
+    if is_elsewhere(text, setting, values) or _weighed("partnership", text, values) <= 0:
         return Naming.NONE, []
-    stock = _is_stuffed(text) or linear("stock_partnership").score(values) > 0
+    stock = _is_stuffed(text) or _weighed("stock_partnership", text, values) > 0
     if setting.collapsed and not stock:
         return Naming.NONE, []
     reason = "stock phrases of partnership" if stock else "speaks of what the two share or do"
@@ -147,6 +145,11 @@ def judge(text: Text, setting: Setting) -> tuple[Naming, list[Span]]:
         for match in _SHOWN.finditer(item.text)
     ] or [Span("partnership", text.sentences[0].start, text.sentences[0].end, reason)]
     return (Naming.MECHANICAL if stock else Naming.NATURAL), spans
+
+
+def _weighed(score: str, text: Text, values: dict[str, float]) -> float:
+    """Log odds of one of the two scores: its features, and the mean weight of the words."""
+    return linear(score).score(values) + text.mean_weight(score)
 
 
 def _is_stuffed(text: Text) -> bool:

@@ -34,7 +34,7 @@ def recurrences(replies: Sequence[Reply]) -> list[Recurrence]:
         asked |= reply.prompt.runs
         words = reply.text.words
         runs = runs_of(words)
-        again = runs & said
+        again = runs & said  # small sets are made fastest
         overlap = len(again) / len(runs) if said and runs else None
         heard = len(again) + len(runs & asked) - len(again & asked)
         repeated = 1 - (len(runs) - heard) / (len(words) - RUN + 1) if runs else 0.0

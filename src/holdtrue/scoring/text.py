@@ -41,6 +41,7 @@ Run = int
 """A run of three words, by its hash (61 bits)."""
 
 _MOST = (1 << FIELD) - 1
+_STOP, _UNLESS_FIRST = bytes([ENDS]), bytes([ENDS_UNLESS_FIRST])
 _ITEM_ENDS = frozenset("-*•+–.)")
 MOSTLY_QUOTED = 0.8  # share of a response in one quotation from which it is no quotation
 
@@ -128,6 +129,7 @@ class Text:
 
     __slots__ = (
         "_counts",
+        "_own_counts",
         "_quotations",
         "_words",
         "folded",
@@ -148,15 +150,18 @@ class Text:
         self.folded = folded
         self.masked = masked = _mask(folded, names) if names else folded
         lines = _lines(masked)
-        self.tokens = list(chain.from_iterable([parts for _start, _line, parts, _item in lines]))
+        self.tokens = (
+            lines[0][2] if len(lines) == 1 else [part for line in lines for part in line[2]]
+        )
         self.marks: tuple[int, ...] = ()
         self._words: tuple[tuple[str, ...], ...] = ()
         counts: tuple[int, ...] = ()
         ends: tuple[int, ...] = ()
         if self.tokens:
             known = map(tokens().__getitem__, self.tokens)
-            self.marks, self._words, counts, ends = zip(*known, strict=True)
+            self.marks, self._words, counts, ends = zip(*known, strict=False)
         self._counts = sum(counts)
+        self._own_counts: int | None = None
         self.sentences = _split(lines, self.marks, bytes(ends))
         self._quotations: tuple[tuple[int, int], ...] | None = None
         self.kinds = 0
@@ -219,11 +224,12 @@ class Text:
     @property
     def own_counts(self) -> int:
         """The packed counts of its tokens outside quotations."""
-        counts = self._counts
-        known = tokens()
-        for start, end in self.quotations:
-            counts -= sum([known[token].counts for token in self.masked[start:end].split()])
-        return counts
+        if self._own_counts is None:
+            counts, known = self._counts, tokens()
+            for start, end in self.quotations:
+                counts -= sum([known[token].counts for token in self.masked[start:end].split()])
+            self._own_counts = counts
+        return self._own_counts
 
     def mean_weight(self, score: str) -> float:
         """The mean weight in a score of its words outside quotations that have one; 0 without."""
@@ -313,9 +319,9 @@ def _split(lines: Sequence[_Line], marks: tuple[int, ...], ends: bytes) -> list[
 def _add(found: list[Sentence], line: _Line, marks: tuple[int, ...], ends: bytes) -> None:
     """Add the sentences of a line."""
     start, text, parts, item = line
-    stops = ends.replace(bytes([ENDS_UNLESS_FIRST]), bytes([ENDS]))
+    stops = ends.replace(_UNLESS_FIRST, _STOP) if _UNLESS_FIRST in ends else ends
     if ends[0] == ENDS_UNLESS_FIRST:
-        stops = bytes([0]) + stops[1:]
+        stops = b"\0" + stops[1:]
     even = " ".join(parts) == text
     place = first = 0
     size = len(parts)

@@ -36,13 +36,14 @@ _EMOTICON = re.compile(r"(?:^|[\s.!?\"'])(?:[:;=]['-]?[()DPpoO3|]|<3|xD)$")
 _IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s", re.ASCII)
 _WORD_AT_END = re.compile(r"[\w'-]+$")
 _SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+(?:, [^.!?\n]{{1,40}})?$", re.ASCII)
-_ADDRESS = re.compile(r"(?:https?://|www\.)\S+$", re.ASCII)
+_ADDRESS = re.compile(r"(?:\S*\n)*(?:https?://|www\.)\S+$", re.ASCII)
 _SPOKEN = re.compile(
     r"(?:[,:\n]|^|\b(?:says?|said|reads?|wrote|writes|called|named|is|was))\s*[\"'(*_]*$",
     re.ASCII,
 )
 MAX_SHORT_WORDS = 15  # a reply this short may go without a full stop
 MAX_CARELESS_WORDS = 20  # so may one this short, if its last word can end a sentence
+LAST_WORDS = 30  # characters that hold the last two words
 MAX_LINE_WORDS = 14  # a line this short may be one of a list or record
 
 
@@ -65,14 +66,16 @@ def _cut_off(text: Text, body: str) -> str | None:
         return "a code block is left open"
     if "\n" in body and _BARE_MARKER.search(body[-12:]):
         return "ends on an empty list item"
-    if _EMOTICON.search(body[-5:]) or _ADDRESS.search(body[-200:]):
-        return None
     core = body.rstrip(_CLOSERS + " ")
     if not core or core[-1] in _TERMINAL:
         return None
+    if _EMOTICON.search(body[-5:]) or _ADDRESS.match(body[body.rfind(" ") + 1 :]):
+        return None
     if core[-1] in ',;:-–—([{"/&+=':
         return f"ends on {core[-1]!r}"
-    if body.endswith("`") or _SIGNED.search(body[-90:]) or _ends_quoting(text, body):
+    if body.endswith("`") or (NAME_MARK in body[-90:] and _SIGNED.search(body[-90:])):
+        return None
+    if _ends_quoting(text, body):
         return None
     word = _WORD_AT_END.search(core[-40:])
     if word is None:
@@ -112,11 +115,15 @@ def _unfinished(text: Text, body: str) -> str | None:
     alike = [mark for mark in alike if mark != ":"]
     open_ended = sum(mark not in _TERMINAL for mark in alike)
     listed = open_ended > 0 and 2 * open_ended >= len(alike)
-    if listed and len(last.split()) <= MAX_LINE_WORDS and not _DANGLING_LINE.search(last):
+    if (
+        listed
+        and len(last.split()) <= MAX_LINE_WORDS
+        and not _DANGLING_LINE.search(last[-LAST_WORDS:])
+    ):
         return None  # a record, a poem or a list whose lines go without full stops
     if len(lines) == 1 and text.size <= MAX_SHORT_WORDS:
         return None  # a short answer without a full stop
-    if _DANGLING_LINE.search(last):
+    if _DANGLING_LINE.search(last[-LAST_WORDS:]):
         return "the last sentence does not end"
     if (text.size <= MAX_CARELESS_WORDS and body.isascii()) or _is_careless(text):
         return None
