@@ -110,7 +110,7 @@ def test_the_facts_are_counted_from_the_weights(llama: Path) -> None:
 
     facts = run(look())
     assert facts.architecture == "llama"
-    assert facts.parameters_total == facts.parameters_active == 32_032
+    assert facts.parameters_total == facts.parameters_active == 82_496
     assert (facts.bits, facts.context_length, facts.device) == (32.0, 512, "cpu")
     assert len(facts.source_hash or "") == 64
     assert facts.settings["batching"].startswith("continuous")
@@ -287,7 +287,7 @@ def test_a_mixture_of_experts_tells_its_active_weights(made: Path) -> None:
             return tiny.facts(), await tiny.generate(asked("Who?"), GREEDY, seed=1)
 
     facts, reply = run(look())
-    experts = 2 * 4 * 3 * 16 * 32  # layers, experts, matrices, sizes
+    experts = 2 * 4 * 3 * 16 * 64  # layers, experts, matrices, sizes
     assert facts.parameters_total - facts.parameters_active == experts // 2
     assert reply.text == plain_greedy(folder, asked("Who?"), 10)
 
@@ -429,7 +429,7 @@ def test_a_model_is_loaded_in_fewer_bits(llama: Path, bits: int, most: float) ->
     if bits < 16:
         pytest.importorskip("bitsandbytes")
     facts = run(_facts(engine(llama, bits=bits)))
-    assert facts.parameters_total == 32_032
+    assert facts.parameters_total == 82_496
     assert facts.bits <= most
     assert len(run(replies(engine(llama, bits=bits), [asked("Who?")] * 3))) == 3
 
@@ -654,7 +654,7 @@ def test_a_missing_shard_is_named(llama: Path, tmp_path: Path) -> None:
     model.save_pretrained(tmp_path, max_shard_size="40KB")
     tiny_models.tokenizer().save_pretrained(tmp_path)
     assert len(list(tmp_path.glob("model-*.safetensors"))) > 2
-    assert run(_facts(engine(tmp_path))).parameters_total == 32_032
+    assert run(_facts(engine(tmp_path))).parameters_total == 82_496
     gone = sorted(tmp_path.glob("model-*.safetensors"))[-1]
     gone.unlink()
     assert "shards are missing: " in _refused(tmp_path)
@@ -690,7 +690,7 @@ def test_damaged_weights_are_an_error(copy: Path) -> None:
 def test_missing_and_misshapen_weights_are_not_replaced_by_random_ones(copy: Path) -> None:
     tiny_models.edit_json(copy / "config.json", num_hidden_layers=3)
     assert "weights are missing from the checkpoint" in _refused(copy)
-    tiny_models.edit_json(copy / "config.json", num_hidden_layers=2, intermediate_size=64)
+    tiny_models.edit_json(copy / "config.json", num_hidden_layers=2, intermediate_size=128)
     assert "cannot be loaded" in _refused(copy) or "another shape" in _refused(copy)
 
 
@@ -714,7 +714,7 @@ def test_a_local_model_needs_no_network(llama: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
-    assert run(_facts(engine(llama))).parameters_total == 32_032
+    assert run(_facts(engine(llama))).parameters_total == 82_496
     message = _refused(Path("nobody/no-such-model"), offline=True)
     assert "nobody/no-such-model" in message
 

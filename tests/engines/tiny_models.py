@@ -16,13 +16,13 @@ PARTS = (
     "{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-SMALL = {
-    "hidden_size": 32,
-    "intermediate_size": 48,
+SMALL = {  # multiples of 64, which bitsandbytes asks for on a processor
+    "hidden_size": 64,
+    "intermediate_size": 64,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
-    "head_dim": 8,
+    "head_dim": 16,
     "max_position_embeddings": 512,
 }
 
@@ -90,7 +90,7 @@ def omni(folder: Path, template: str | None = CHATML) -> Path:
         "rope_parameters": {
             "rope_type": "default",
             "rope_theta": 10000.0,
-            "mrope_section": [2, 1, 1],
+            "mrope_section": [4, 2, 2],
             "interleaved": True,
         },
     }
@@ -100,7 +100,7 @@ def omni(folder: Path, template: str | None = CHATML) -> Path:
         "encoder_attention_heads": 2,
         "encoder_ffn_dim": 16,
         "downsample_hidden_size": 8,
-        "output_dim": 32,
+        "output_dim": 64,
         "num_mel_bins": 16,
     }
     vision = {
@@ -108,7 +108,7 @@ def omni(folder: Path, template: str | None = CHATML) -> Path:
         "hidden_size": 16,
         "intermediate_size": 16,
         "num_heads": 2,
-        "out_hidden_size": 32,
+        "out_hidden_size": 64,
         "deepstack_visual_indexes": [0],
         "num_position_embeddings": 16,
     }
@@ -126,7 +126,7 @@ def omni(folder: Path, template: str | None = CHATML) -> Path:
         },
         talker_config={
             "text_config": talker_text,
-            "thinker_hidden_size": 32,
+            "thinker_hidden_size": 64,
             "accept_hidden_layer": 1,
             "num_code_groups": 2,
             "code_predictor_config": {**SMALL, "vocab_size": 64, "num_code_groups": 2},

@@ -31,6 +31,8 @@ class Forward:
         self.text_config = model.config.get_text_config()
         parameters = inspect.signature(model.forward).parameters
         self.keeps_last = "logits_to_keep" in parameters
+        # transformers 5.24 renamed it for some models
+        self.cache_name = "cache" if "cache" in parameters else "past_key_values"
         kinds = set(getattr(self.text_config, "layer_types", None) or ["full_attention"])
         self.window = getattr(self.text_config, "sliding_window", None)
         self.kinds = kinds
@@ -79,15 +81,16 @@ class Forward:
 
     def _call(self, ids: Any, positions: Any, span: int, cache: SlotCache) -> Any:
         device = self.model.get_input_embeddings().weight.device
-        keep = {"logits_to_keep": 1} if self.keeps_last else {}
+        given: dict[str, Any] = {self.cache_name: cache}
+        if self.keeps_last:
+            given["logits_to_keep"] = 1
         output = self.model(
             input_ids=ids.to(device),
             attention_mask=self._masks(positions.to(device), span),
             position_ids=positions.to(device),
-            past_key_values=cache,
             use_cache=True,
             return_dict=True,
-            **keep,
+            **given,
         )
         return output.logits[:, -1]
 

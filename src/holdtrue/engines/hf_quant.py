@@ -146,7 +146,8 @@ def _scales(module: Any, parameter: Any) -> int:
     if state is None:
         return 0
     held = 0
-    for part in (state, state.state2):
+    # a state made ready for a processor has no second one any more
+    for part in (state, getattr(state, "state2", None)):
         if part is not None:
             held += part.absmax.numel() * part.absmax.element_size()
     return held
