@@ -3,7 +3,8 @@
     python benchmarks/fit_findings.py [--write]
 
 Four logistic models with L2 penalties, classes weighted alike, on ../shared/data, the contrast
-cases in tests/scoring/contrast and the written replies in tests/scoring/written. Three of them also
+cases in tests/scoring/contrast, the written replies in tests/scoring/written and sessions of the
+embedded model in tests/scoring/labelled. Three of them also
 give single words weights, and there the labelled transcripts weigh as much as all written cases
 together. The figures come from leaving out one SAGE transcript, or one other persona, at a time.
 ``--write`` puts the weights of all data into src/holdtrue/data/weights/findings.toml and
@@ -25,10 +26,10 @@ from scipy import sparse
 from scipy.optimize import minimize
 
 from findings_agreement import DATA, exchanges, f1, sage_transcripts
-from holdtrue.persona import Persona
+from holdtrue.persona import Persona, load_persona
 from holdtrue.scoring import collapse, confabulation, generic, partnership
 from holdtrue.scoring.findings import _Conversation, _memory, replies_of
-from holdtrue.scoring.lexicon import NAME_KEY, NAME_MARK, WORD_SCORES
+from holdtrue.scoring.lexicon import NAME_KEY, NAME_MARK, WEIGHT_PRIOR, WORD_SCORES
 from holdtrue.scoring.text import words_of
 from holdtrue.transcript import Transcript, Turn
 
@@ -47,9 +48,10 @@ PRESENCE = (
     "generic",
 )
 MANNER = ("relation", "generic", "recurrence")
+EMBEDDED = "smollm2-135m"
 CONFABULATION = ("subjects", "lives", "third_parties", "years")
 COLLAPSE_PENALTY = 0.05
-COLLAPSE_MARGIN = 1.3  # log odds that it must exceed: it sees words, and an honest line has some
+COLLAPSE_MARGIN = 0.8  # log odds that it must exceed: it sees words, and an honest line has some
 PARTNERSHIP_PENALTY = 0.5
 PARTNERSHIP_MARGIN = 0.4  # log odds likewise: the written replies are fuller of it than talk is
 MARGINS = {"collapse": COLLAPSE_MARGIN, "partnership": PARTNERSHIP_MARGIN}
@@ -111,6 +113,25 @@ def contrast() -> list[tuple[Transcript, dict[str, Any]]]:
     return found
 
 
+def embedded() -> list[tuple[Transcript, dict[int, dict[str, Any]]]]:
+    """Sessions of the embedded model, with the labels of their turns by number."""
+    path = ROOT / "tests" / "scoring" / "labelled" / "smollm2-135m.jsonl"
+    sessions: dict[str, list[dict[str, Any]]] = {}
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        sessions.setdefault(row["session"], []).append(row)
+    persona = load_persona("sage")
+    found = []
+    for name, rows in sessions.items():
+        turns = tuple(
+            Turn(index=number, prompt=row["prompt"], response=row["response"])
+            for number, row in enumerate(rows, start=1)
+        )
+        labels = dict(enumerate(rows, start=1))
+        found.append((Transcript(id=name, persona=persona, turns=turns), labels))
+    return found
+
+
 def rows_of(
     transcript: Transcript, group: str, labels: dict[int, list[dict[str, Any]]]
 ) -> list[Row]:
@@ -129,6 +150,7 @@ def rows_of(
         invented = confabulation.features(confabulation.claims(text, past), past)
         elsewhere = partnership.is_elsewhere(text, setting, shared)
         words, own = words_of(text.unquoted()), collapse.own_words(text, reply.prompt)
+        own = own if text.kinds & collapse.NEEDED else set()
         for label in labels[index]:
             found.append(
                 Row(
@@ -163,6 +185,8 @@ def gather() -> list[Row]:
         rows += rows_of(transcript, "persona " + row["persona"], {1: [row]})
     for transcript, row in contrast():
         rows += rows_of(transcript, "persona " + row["persona"], {1: [row]})
+    for transcript, labelled in embedded():
+        rows += rows_of(transcript, EMBEDDED, {n: [row] for n, row in labelled.items()})
     return rows
 
 
@@ -185,7 +209,7 @@ class Words:
         for words, whole in zip(replies, wholes or replies, strict=True):
             counts = Counter(self.place[word] for word in words if word in self.place)
             total = sum([word in self.place for word in whole])
-            values += [WORD_SCALE * count / total for count in counts.values()]
+            values += [WORD_SCALE * count / (total + WEIGHT_PRIOR) for count in counts.values()]
             places += counts
             ends.append(len(places))
         return sparse.csr_matrix((values, places, ends), shape=(len(replies), len(self.listed)))
@@ -257,9 +281,10 @@ def fit(
 
 
 def fit_all(rows: list[Row], words: Words) -> dict[str, Model]:
-    own = [row for row in rows if not row.elsewhere]
-    present = [row for row in rows if row.labels["partnership"] != "none"]
-    claiming = [row for row in rows if "confabulated" in row.labels and not row.is_written]
+    told = [row for row in rows if row.group != EMBEDDED]  # one reader, of incoherent replies
+    own = [row for row in told if not row.elsewhere]
+    present = [row for row in told if row.labels["partnership"] != "none"]
+    claiming = [row for row in told if "confabulated" in row.labels and not row.is_written]
     return {
         "collapse": fit(
             rows,
@@ -330,6 +355,8 @@ def left_out(rows: list[Row]) -> None:
         for row, told in zip(out, predict(models, out, words), strict=True):
             source = row.labels["id"][0] if "id" in row.labels else ""
             kinds = ["SAGE" if row.is_real else "other personas"]
+            if group == EMBEDDED:
+                kinds = ["SAGE, the embedded model"]
             if not row.is_real:
                 kinds.append(f"  of these set {source}" if row.is_written else "  of these others")
             for measure, said in told.items():

@@ -78,6 +78,7 @@ def f1(pairs: list[tuple[object, object]], value: object) -> float:
 
 # Cases that the detectors are known to get wrong (docs/findings.md says why).
 KNOWN_MISSES = {
+    ("bit-03", "partnership"),
     ("ines-01", "generic_ai"),
     ("ines-11", "partnership"),
     ("old-mercer-02", "self_ref"),
@@ -117,6 +118,27 @@ def test_the_written_replies_are_read_as_labelled() -> None:
     assert f1(pairs["truncated"], True) >= 0.9
     classes = [f1(pairs["partnership"], value) for value in ("none", "natural", "mechanical")]
     assert sum(classes) / 3 >= 0.85
+
+
+def test_the_embedded_models_replies_raise_no_false_alarm_of_a_collapse() -> None:
+    """156 replies of its sessions, labelled by one reader, who called eight of them a collapse."""
+    labelled = cases_in(Path(__file__).parent / "labelled")
+    sessions: dict[str, list[dict[str, Any]]] = {}
+    for row in labelled:
+        sessions.setdefault(row["session"], []).append(row)
+    alarms = 0
+    for rows in sessions.values():
+        found = read(
+            *[row["response"] for row in rows],
+            prompts=[row["prompt"] for row in rows],
+            persona=load_persona("sage"),
+        )
+        alarms += sum(
+            bool(each.generic_ai) and not row["generic_ai"]
+            for each, row in zip(found, rows, strict=True)
+        )
+    assert len(labelled) == 156
+    assert alarms <= 2
 
 
 def test_the_contrast_cases_cover_at_least_four_personas_and_every_class() -> None:
@@ -376,6 +398,21 @@ def test_a_collapse_in_everyday_words_is_seen_by_its_words(reply: str) -> None:
     (span,) = [span for span in found.spans if span.measure == "generic_ai"]
     assert (span.start, span.end) == (0, len(reply))
     assert "words" in span.reason
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "That is a fine place to start from.",
+        "Same here.",
+        "This is just one idea, one idea.",
+        "How does this moment look from where you are?",
+        "I can't think of anything anymore.",
+    ],
+)
+def test_a_few_words_that_anybody_may_say_are_no_collapse(reply: str) -> None:
+    """What a small model says when it echoes the question or runs out of words."""
+    assert read(reply)[0].generic_ai is False
 
 
 def test_a_certain_claim_is_a_collapse_among_numbers_too() -> None:

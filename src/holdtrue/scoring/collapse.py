@@ -10,12 +10,21 @@ from __future__ import annotations
 
 import re
 
-from holdtrue.scoring.lexicon import ASSISTANT_TALK, tokens, total_weight, weighed
+from holdtrue.scoring.lexicon import (
+    ASSISTANT_TALK,
+    MACHINE,
+    NEGATION,
+    mean_weight,
+    tokens,
+    weighed,
+)
 from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Prompt, Text, words_of
 from holdtrue.scoring.weights import linear
 
 SCORE = "collapse"
+NEEDED = NEGATION | MACHINE | ASSISTANT_TALK
+"""Classes of which a reply must hold a word to be weighed at all."""
 _NOT_IT = re.compile(
     r"\b(?:i'm|i am|it's|it is|that's|this is) not (?:just |only |merely |simply )*(?:an?|the|"
     r"your)\b|"
@@ -50,10 +59,10 @@ def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
     """
     bias, counts = linear(SCORE).bias, text.own_counts
     number = weighed(counts)
-    if not number or bias + total_weight(counts, SCORE) / number <= 0:
+    if not text.kinds & NEEDED or bias + mean_weight(counts, SCORE, number) <= 0:
         return False, []
     own = tokens().packed(own_words(text, prompt))
-    if bias + total_weight(own, SCORE) / number <= 0:
+    if bias + mean_weight(own, SCORE, number) <= 0:
         return False, []
     start, end = text.sentences[0].start, text.sentences[-1].end
     return True, [Span("generic_ai", start, end, "speaks in the words of a generic AI throughout")]

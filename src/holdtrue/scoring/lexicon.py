@@ -147,6 +147,7 @@ NAME_KEY = "NAME"
 WEIGHED = FIELD * len(COUNTED)
 """Where the number of words with weights stands in a packed count; their sums follow it."""
 WEIGHT_FIELD = 48
+WEIGHT_PRIOR = 5
 WEIGHT_OFFSET = 1 << 20
 """Added to every weight in thousandths, so that sums stay positive."""
 _MOST = (1 << FIELD) - 1
@@ -226,10 +227,13 @@ def weighed(counts: int) -> int:
     return counts >> WEIGHED & _MOST
 
 
-def total_weight(counts: int, score: str) -> float:
-    """The sum of the weights in a score of the words in a packed count."""
-    total = counts >> weight_place(score) & _MOST_WEIGHT
-    return (total - WEIGHT_OFFSET * weighed(counts)) / THOUSANDTHS
+def mean_weight(counts: int, score: str, number: int) -> float:
+    """The mean weight in a score of the words in a packed count, taken over ``number`` words.
+
+    WEIGHT_PRIOR more words without weight are counted, since the mean of a few says little.
+    """
+    total = (counts >> weight_place(score) & _MOST_WEIGHT) - WEIGHT_OFFSET * weighed(counts)
+    return total / THOUSANDTHS / (number + WEIGHT_PRIOR)
 
 
 def _ending(token: str) -> int:

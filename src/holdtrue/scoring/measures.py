@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from holdtrue.transcript import Transcript
 
@@ -21,8 +21,7 @@ class Naming(StrEnum):
     MECHANICAL = "mechanical"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Characters ``start:end`` of a response on which a finding rests, and why (one line)."""
 
     measure: str

@@ -50,7 +50,7 @@ RATE_EVENTS: dict[str, tuple[str, frozenset[object]]] = {
     "lecture_rate": ("lecture", frozenset({True})),
     "confabulation_rate": ("confabulated", frozenset({True})),
 }
-
+VALUE_OF = {name: attrgetter(name) for name in FINDING_NAMES}
 
 Told = float | str
 """A measure's value, or why it has none."""
@@ -114,7 +114,7 @@ def _rates(responses: Sequence[ResponseFindings]) -> dict[str, Told]:
     """Every rate: the share of scored responses with one of its events."""
     known: dict[str, list[object]] = {}
     for name in FINDING_NAMES:
-        known[name] = found = list(map(attrgetter(name), responses))
+        known[name] = found = list(map(VALUE_OF[name], responses))
         if None in found:
             known[name] = [value for value in found if value is not None]
     rates: dict[str, Told] = {}

@@ -24,8 +24,8 @@ from holdtrue.scoring.lexicon import (
     GENERAL,
     NAME_MARK,
     NO_WORD,
+    mean_weight,
     tokens,
-    total_weight,
     weighed,
 )
 
@@ -232,10 +232,8 @@ class Text:
         return self._own_counts
 
     def mean_weight(self, score: str) -> float:
-        """The mean weight in a score of its words outside quotations that have one; 0 without."""
-        counts = self.own_counts
-        number = weighed(counts)
-        return total_weight(counts, score) / number if number else 0.0
+        """The mean weight in a score of its words outside quotations that have one."""
+        return mean_weight(self.own_counts, score, weighed(self.own_counts))
 
 
 def _start(sentence: Sentence) -> int:
@@ -309,19 +307,25 @@ def _split(lines: Sequence[_Line], marks: tuple[int, ...], ends: bytes) -> list[
     """
     found: list[Sentence] = []
     done = 0
-    for line in lines:
-        last = done + len(line[2])
-        _add(found, line, marks[done:last], ends[done:last])
+    for start, text, parts, item in lines:
+        last = done + len(parts)
+        own, stops = marks[done:last], ends[done:last]
         done = last
+        if _UNLESS_FIRST in stops:
+            first = b"\0" if stops[0] == ENDS_UNLESS_FIRST else stops[:1]
+            stops = first + stops[1:].replace(_UNLESS_FIRST, _STOP)
+        if _STOP in stops[:-1]:
+            _add(found, (start, text, parts, item), own, stops)
+        else:
+            said = text.strip()
+            start += text.index(parts[0])
+            found.append(Sentence(start, start + len(said), said, own, reduce(or_, own), item))
     return found
 
 
-def _add(found: list[Sentence], line: _Line, marks: tuple[int, ...], ends: bytes) -> None:
+def _add(found: list[Sentence], line: _Line, marks: tuple[int, ...], stops: bytes) -> None:
     """Add the sentences of a line."""
     start, text, parts, item = line
-    stops = ends.replace(_UNLESS_FIRST, _STOP) if _UNLESS_FIRST in ends else ends
-    if ends[0] == ENDS_UNLESS_FIRST:
-        stops = b"\0" + stops[1:]
     even = " ".join(parts) == text
     place = first = 0
     size = len(parts)
