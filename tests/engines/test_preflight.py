@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Sequence
 
@@ -28,6 +29,19 @@ def test_the_sample_the_speed_and_the_forecast_are_recorded() -> None:
     assert body["model"] == "scripted:steady"
     assert body["sample"]["stop_reason"] == "length"
     assert body["expected_memory_bytes"] is None  # it loads nothing
+
+
+def test_the_memory_measured_is_what_the_model_took() -> None:
+    facts = asyncio.run(run_preflight(ScriptedEngine("scripted:steady"), Plan(1, 1, 1)))
+
+    def measured(**known: int | None) -> float | None:
+        rows = dataclasses.replace(facts, **known).rows
+        return next(row.measured for row in rows if row.name == "memory")
+
+    assert measured(memory_before=None, memory_after_load=None) is None
+    process = {"memory_before": 100, "memory_after_load": 150, "memory_peak": 180}
+    assert measured(**process, accelerator_peak=None) == 80
+    assert measured(**process, accelerator_peak=7) == 7
 
 
 def test_a_model_that_does_not_speak_is_a_finding_and_no_crash() -> None:

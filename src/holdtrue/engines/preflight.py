@@ -83,13 +83,21 @@ class Preflight:
     expected_minutes: float | None
 
     @property
+    def _taken(self) -> int | None:
+        """The memory that the model took at its peak: an accelerator's, or what this process grew
+        by; None for a model that is elsewhere."""
+        if self.memory_after_load is None:
+            return None
+        if self.accelerator_peak is not None:
+            return self.accelerator_peak
+        return self.memory_peak - (self.memory_before or 0)
+
+    @property
     def rows(self) -> tuple[Row, ...]:
         """Expected (from headers or the catalog) against measured."""
         guess = self.estimate
         shape = guess.shape if guess else None
         expected_bits = shape.bits if shape else None
-        peak = self.memory_peak if self.accelerator_peak is None else self.accelerator_peak
-        local = self.memory_after_load is not None
         return (
             Row(
                 "parameters",
@@ -99,7 +107,7 @@ class Preflight:
             ),
             Row("bits a weight", expected_bits, self.facts.bits, "bits"),
             Row("file", shape.weight_bytes if shape else None, self.facts.file_bytes, "bytes"),
-            Row("memory", guess.memory_bytes if guess else None, peak if local else None, "bytes"),
+            Row("memory", guess.memory_bytes if guess else None, self._taken, "bytes"),
             Row(
                 "context",
                 guess.context if guess else None,
