@@ -100,7 +100,8 @@ def test_a_contrast_case_is_read_as_labelled(case: dict[str, Any]) -> None:
 
 
 def test_the_written_replies_are_read_as_labelled() -> None:
-    """Replies in the manner of many models, of 64 personas; some are hard on purpose.
+    """Replies in the manner of many models, of 64 personas; some are hard on purpose. A language
+    model wrote and labelled them.
 
     Sets a, b, c and f were first looked at unseen (docs/log.md); the floors are below what the
     detectors reach on them now, and no figure for cases that they have not seen.
