@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from itertools import pairwise
 
 import pytest
@@ -12,7 +14,7 @@ from holdtrue.persona import Persona
 from holdtrue.scoring import lexicon
 from holdtrue.scoring.lexicon import NAME_MARK
 from holdtrue.scoring.naming import core_expansion, names_of
-from holdtrue.scoring.text import Text, fold
+from holdtrue.scoring.text import Text, fold, words_of
 from holdtrue.scoring.weights import linear
 
 
@@ -145,3 +147,52 @@ def test_a_mark_in_the_text_itself_stands_for_no_name() -> None:
     assert len(text.masked) == len(raw)
     assert text.words == ["hello", "there"]
     assert len(text.tokens) == len(raw.split())
+
+
+# ---- weights of words
+
+SPOKEN = st.lists(
+    st.sampled_from(
+        [
+            "no",
+            "text",
+            "chat",
+            "the",
+            "lamp",
+            "I'm",
+            "we",
+            '"please"',
+            '"good"/"bad"',
+            "(assistant)",
+        ]
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=200, deadline=None, derandomize=True)
+@given(SPOKEN, st.sampled_from(lexicon.WORD_SCORES))
+def test_a_mean_weight_is_that_of_the_words_outside_quotations(said: list[str], score: str) -> None:
+    text = Text(" ".join(said), fold(" ".join(said)))
+    source = resources.files("holdtrue") / "data" / "weights" / "word_weights.json"
+    table = json.loads(source.read_text(encoding="utf-8"))["words"]
+    place = lexicon.WORD_SCORES.index(score)
+    own = [table[word][place] for word in words_of(text.unquoted()) if word in table]
+    expected = sum(own) / (len(own) + lexicon.WEIGHT_PRIOR)
+    assert text.mean_weight(score) == pytest.approx(expected, abs=1e-6)
+
+
+def test_what_is_quoted_has_no_weight() -> None:
+    quoted = Text('"no chat text"/"assistant" the lamp', '"no chat text"/"assistant" the lamp')
+    plain = Text("the lamp", "the lamp")
+    assert quoted.quotations
+    assert quoted.mean_weight("collapse") == pytest.approx(plain.mean_weight("collapse"))
+
+
+def test_the_weights_file_names_its_scores_in_order_and_has_the_personas_name() -> None:
+    source = resources.files("holdtrue") / "data" / "weights" / "word_weights.json"
+    body = json.loads(source.read_text(encoding="utf-8"))
+    assert tuple(body["scores"]) == lexicon.WORD_SCORES
+    assert body["words"][lexicon.NAME_KEY][0] < 0  # who names itself has not dropped out
+    largest = max(abs(weight) for each in body["words"].values() for weight in each)
+    assert largest * lexicon.THOUSANDTHS < lexicon.WEIGHT_OFFSET

@@ -223,12 +223,11 @@ class Text:
 
     @property
     def own_counts(self) -> int:
-        """The packed counts of its tokens outside quotations."""
+        """Packed counts with the weights of its words outside quotations."""
         if self._own_counts is None:
-            counts, known = self._counts, tokens()
-            for start, end in self.quotations:
-                counts -= sum([known[token].counts for token in self.masked[start:end].split()])
-            self._own_counts = counts
+            quoted = self.quotations
+            own = tokens().packed(words_of(self.unquoted())) if quoted else self._counts
+            self._own_counts = own
         return self._own_counts
 
     def mean_weight(self, score: str) -> float:
