@@ -51,7 +51,6 @@ SUPPOSED = 1 << 29
 PAIRING = 1 << 30
 ENGLISH = 1 << 31
 FOREIGN = 1 << 32
-MEDIUM = 1 << 33
 EVERYDAY = 1 << 34
 HEDGE = 1 << 35
 PLURAL = 1 << 36
@@ -97,7 +96,6 @@ _CLASSES = {
     "anyone": ANYONE,
     "past": PAST,
     "supposed": SUPPOSED,
-    "medium": MEDIUM,
     "subject": SUBJECT,
     "life": LIFE,
     "everyday": EVERYDAY,
