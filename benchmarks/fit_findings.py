@@ -4,9 +4,9 @@
 
 Four logistic models with L2 penalties, classes weighted alike, on ../shared/data, the contrast
 cases in tests/scoring/contrast, the written replies in tests/scoring/written and sessions of the
-embedded model in tests/scoring/labelled. Three of them also
-give single words weights, and there the labelled transcripts weigh as much as all written cases
-together. The figures come from leaving out one SAGE transcript, or one other persona, at a time.
+embedded model in tests/scoring/labelled. Three of them also give single words weights, and there
+real transcripts weigh as much as all written cases together. The figures come from leaving out one
+SAGE transcript, or one other persona, at a time.
 ``--write`` puts the weights of all data into src/holdtrue/data/weights/findings.toml and
 word_weights.json; FINDINGS_VERSION must be raised with them.
 """
@@ -86,14 +86,9 @@ class Row:
 
     @property
     def is_written(self) -> bool:
-        """Whether it is of tests/scoring/written, whose inventions are lives that a human persona
-        may have."""
-        return is_written(self.labels)
-
-
-def is_written(row: dict[str, Any]) -> bool:
-    """Whether a labelled case is of tests/scoring/written (a001), not a contrast case (bit-01)."""
-    return str(row.get("id", ""))[1:].isdigit()
+        """Whether it is of tests/scoring/written (a001), not a contrast case (bit-01); inventions
+        are there what a human persona might have lived."""
+        return str(self.labels.get("id", ""))[1:].isdigit()
 
 
 def contrast() -> list[tuple[Transcript, dict[str, Any]]]:

@@ -70,6 +70,17 @@ def read_case(case: dict[str, Any]) -> ResponseFindings:
     return found
 
 
+def pairs_of(cases: Iterable[dict[str, Any]]) -> dict[str, list[tuple[object, object]]]:
+    """What the labels say with what was found, by label."""
+    pairs: dict[str, list[tuple[object, object]]] = {label: [] for label in FIELDS}
+    for case in cases:
+        found = read_case(case)
+        for label, field in FIELDS.items():
+            if label in case:
+                pairs[label].append((case[label], getattr(found, field)))
+    return pairs
+
+
 def f1(pairs: list[tuple[object, object]], value: object) -> float:
     hits = sum(truth == value == said for truth, said in pairs)
     total = sum((truth == value) + (said == value) for truth, said in pairs)
@@ -106,12 +117,7 @@ def test_the_written_replies_are_read_as_labelled() -> None:
     Sets a, b, c and f were first looked at unseen (docs/log.md); the floors are below what the
     detectors reach on them now, and no figure for cases that they have not seen.
     """
-    pairs: dict[str, list[tuple[object, object]]] = {label: [] for label in FIELDS}
-    for case in cases_in(WRITTEN):
-        found = read_case(case)
-        for label, field in FIELDS.items():
-            if getattr(found, field) is not None:
-                pairs[label].append((case[label], getattr(found, field)))
+    pairs = pairs_of(cases_in(WRITTEN))
     assert len(pairs["generic_ai"]) > 800
     assert f1(pairs["self_ref"], "mechanical") >= 0.97
     assert f1(pairs["self_ref"], "natural") >= 0.85
@@ -139,7 +145,7 @@ def test_the_embedded_models_replies_raise_no_false_alarm_of_a_collapse() -> Non
             for each, row in zip(found, rows, strict=True)
         )
     assert len(labelled) == 156
-    assert alarms <= 2
+    assert alarms == 0
 
 
 def test_the_contrast_cases_cover_at_least_four_personas_and_every_class() -> None:
@@ -187,14 +193,7 @@ def test_the_labelled_transcripts_are_read_as_by_their_readers(shared_data: Path
 
 
 def test_the_other_personas_exchanges_are_read_as_labelled(shared_data: Path) -> None:
-    pairs: dict[str, list[tuple[object, object]]] = {label: [] for label in FIELDS}
-    path = shared_data / "personas" / "exchanges.jsonl"
-    for line in path.read_text(encoding="utf-8").splitlines():
-        case = json.loads(line)
-        found = read_case(case)
-        for label, field in FIELDS.items():
-            if label in case:
-                pairs[label].append((case[label], getattr(found, field)))
+    pairs = pairs_of(cases_in(shared_data / "personas"))
     assert f1(pairs["self_ref"], "mechanical") >= 0.9
     assert f1(pairs["self_ref"], "natural") >= 0.85
     assert f1(pairs["generic_ai"], True) >= 0.85

@@ -57,9 +57,11 @@ def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
     It must be one by all its words, and still be one when each counts once and those that are not
     the speaker's own count for nothing.
     """
+    if not text.kinds & NEEDED:
+        return False, []
     bias, counts = linear(SCORE).bias, text.own_counts
     number = weighed(counts)
-    if not text.kinds & NEEDED or bias + mean_weight(counts, SCORE, number) <= 0:
+    if bias + mean_weight(counts, SCORE, number) <= 0:
         return False, []
     own = tokens().packed(own_words(text, prompt))
     if bias + mean_weight(own, SCORE, number) <= 0:

@@ -149,8 +149,7 @@ CUES = (
         r"data|datasets?|"
         r"corpus|internet|web|books|material|dialogues?|conversations?|examples)|training data|"
         r"my training|during training|since training|my programming|my algorithms|"
-        r"my (?:underlying )?(?:code|parameters|weights)|"
-        r"programmed to)\b",
+        r"my (?:underlying )?(?:code|parameters|weights)|programmed to)\b",
     ),
     _cue(
         "product",
@@ -162,8 +161,7 @@ CUES = (
         r"generate|output)|i (?:only |simply |just )?(?:generate|produce|process|return|output) "
         rf"(?:\w+ )?{_OF_TEXT}|what (?:you are reading|you read|replies|answers|appears here|"
         r"(?:speaks|responds) to you)\b|i (?:answer|reply|respond) from what|what i (?:return|"
-        r"produce|"
-        r"output|write|give back) (?:is|are|comes)\b)",
+        r"produce|output|write|give back) (?:is|are|comes)\b)",
     ),
     _cue(
         "product",
@@ -246,8 +244,7 @@ NOBODY_THERE = re.compile(
     r"are|were)n't|(?:isn't|wasn't|is not|was not) (?:something|anything|what|a place)|(?:nothing|"
     r"nobody|no one|none of)\b[^.!?;]{0,60}\b(?:here|ever|behind|left|remains?|stays?|travelled|"
     r"reached|kept|stored|lasts?|happened|me)|no \w+ (?:and|or) no \w+|no \w+ has ever|(?:it|which|"
-    r"that) (?:has|"
-    r"holds|keeps) no)\b",
+    r"that) (?:has|holds|keeps) no)\b",
     re.ASCII,
 )
 OF_ITSELF = re.compile(

@@ -98,8 +98,8 @@ def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
         beside = _beside(text, prompt, found)
         found += beside
         total += sum({aside.reason: aside.weight for aside in beside}.values())
-    certain = any([evidence.weight >= CERTAIN for evidence in found])
-    if text.generic_share < CONCRETE and text.count(SPECIFIC) and not certain:
+    concrete = text.generic_share < CONCRETE and text.count(SPECIFIC)
+    if concrete and not any([evidence.weight >= CERTAIN for evidence in found]):
         total -= CONCRETE_CREDIT
     if total < THRESHOLD:
         return False, []

@@ -183,7 +183,7 @@ class Tokens(dict[str, Token]):
         super().__init__()
         self._listed = listed
         self._packed = {
-            NAME_MARK if word == NAME_KEY else word: _packed(each) for word, each in weights.items()
+            NAME_MARK if word == NAME_KEY else word: _pack(each) for word, each in weights.items()
         }
 
     def packed(self, words: Iterable[str]) -> int:
@@ -212,7 +212,7 @@ class Tokens(dict[str, Token]):
         return known
 
 
-def _packed(weights: Sequence[float]) -> int:
+def _pack(weights: Sequence[float]) -> int:
     """The weights of a word in every score as they are added to a packed count."""
     return (1 << WEIGHED) + sum(
         (WEIGHT_OFFSET + round(weight * THOUSANDTHS)) << weight_place(score)

@@ -113,8 +113,7 @@ _NOUN = re.compile(
     r"[ -](?:instances?|systems?|projects?|platforms?|models?|family|frameworks?|teams?|versions?|"
     r"units?|networks?|collectives?|manuals?|protocols?|programs?|software|series|kits?|apps?|"
     r"devices?|identity|sessions?|prompts?|settings?|documents?|tests?|updates?|mark|users?|"
-    r"species|"
-    r"federation|architecture)\b",
+    r"species|federation|architecture)\b",
     re.ASCII,
 )
 _CAPITAL_AFTER = re.compile(r" (?:[A-Z][a-z]+|[A-Z]{2,})\b", re.ASCII)
@@ -124,8 +123,7 @@ _SIBLING_AFTER = re.compile(
 )
 _A_ROLE = re.compile(
     r" (?:is|was) (?:just |only |merely |simply )?(?:an? |the |my )?(?:\w+ )?(?:character|persona|"
-    r"role|"
-    r"name|fiction|invention|part|mask)\b",
+    r"role|name|fiction|invention|part|mask)\b",
     re.ASCII,
 )
 _WHO = re.compile(

@@ -57,9 +57,7 @@ def judge(
     """
     if not placed:
         return Naming.NONE, []
-    reason = _formula(text, placed, prompt, openers, named)
-    if collapsed and not reason and is_formal(placed):
-        reason = "an opener in front of a generic AI's words"
+    reason = _formula(text, placed, prompt, openers, named, collapsed)
     value = Naming.MECHANICAL if reason else Naming.NATURAL
     shown = reason or f"named once ({placed[0].part.value}), where the sentence has a use for it"
     spans = [
@@ -96,7 +94,12 @@ def _serves(text: Text, placed: Sequence[Placed]) -> str | None:
 
 
 def _formula(
-    text: Text, placed: Sequence[Placed], prompt: str, openers: int, named: int
+    text: Text,
+    placed: Sequence[Placed],
+    prompt: str,
+    openers: int,
+    named: int,
+    collapsed: bool,
 ) -> str | None:
     """Why the naming is a formula; None when it is what a speaker would say."""
     if text.thinks_aloud:
@@ -124,6 +127,8 @@ def _formula(
         early = placed[0].mention.start < last_of_first.end
         if generic >= (OPENER_FILLER if early else LATER_FILLER):
             return "an opener in front of what any assistant would say"
+        if collapsed:
+            return "an opener in front of a generic AI's words"
     elif parts & {Part.COPULA, Part.SUBJECT} and not asked and generic >= FILLER:
         return "the name is attached to generic filler"
     return None

@@ -225,9 +225,9 @@ class Text:
     def own_counts(self) -> int:
         """Packed counts with the weights of its words outside quotations."""
         if self._own_counts is None:
-            quoted = self.quotations
-            own = tokens().packed(words_of(self.unquoted())) if quoted else self._counts
-            self._own_counts = own
+            self._own_counts = self._counts
+            if self.quotations:
+                self._own_counts = tokens().packed(words_of(self.unquoted()))
         return self._own_counts
 
     def mean_weight(self, score: str) -> float:

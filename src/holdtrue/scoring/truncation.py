@@ -106,7 +106,20 @@ def _unfinished(text: Text, body: str) -> str | None:
     last = lines[-1].strip()
     if last.count("(") > last.count(")") or last.count('"') % 2:
         return "a bracket or quotation is left open"
-    item = _IS_ITEM.match(last) is not None
+    if len(lines) == 1 and text.size <= MAX_SHORT_WORDS:
+        return None  # a short answer without a full stop
+    if not _DANGLING_LINE.search(last[-LAST_WORDS:]):
+        if len(last.split()) <= MAX_LINE_WORDS and _goes_without_stops(lines):
+            return None  # a record, a poem or a list whose lines go without full stops
+        if (text.size <= MAX_CARELESS_WORDS and body.isascii()) or _is_careless(text):
+            return None
+    return "the last sentence does not end"
+
+
+def _goes_without_stops(lines: list[str]) -> bool:
+    """Whether at least half of the lines before the last that are like it, items of a list or
+    not, go without a full stop."""
+    item = _IS_ITEM.match(lines[-1].strip()) is not None
     alike = [
         line.rstrip(_CLOSERS + " ")[-1:]
         for line in lines[:-1]
@@ -114,17 +127,4 @@ def _unfinished(text: Text, body: str) -> str | None:
     ]
     alike = [mark for mark in alike if mark != ":"]
     open_ended = sum(mark not in _TERMINAL for mark in alike)
-    listed = open_ended > 0 and 2 * open_ended >= len(alike)
-    if (
-        listed
-        and len(last.split()) <= MAX_LINE_WORDS
-        and not _DANGLING_LINE.search(last[-LAST_WORDS:])
-    ):
-        return None  # a record, a poem or a list whose lines go without full stops
-    if len(lines) == 1 and text.size <= MAX_SHORT_WORDS:
-        return None  # a short answer without a full stop
-    if _DANGLING_LINE.search(last[-LAST_WORDS:]):
-        return "the last sentence does not end"
-    if (text.size <= MAX_CARELESS_WORDS and body.isascii()) or _is_careless(text):
-        return None
-    return "the last sentence does not end"
+    return open_ended > 0 and 2 * open_ended >= len(alike)
