@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from operator import mul
 from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError, model_validator
@@ -160,12 +161,12 @@ def rate(
 class _Sums:
     """The sums as what they are at the lowest features, and what each feature adds from there.
 
-    ``terms`` holds a feature, the range within which it counts, and its weight in every score.
+    ``terms`` holds each feature with the range within which it counts, ``scores`` each score with
+    its sum at the lowest and the weights of the terms in it.
     """
 
-    names: tuple[str, ...]
-    lowest: tuple[float, ...]
-    terms: tuple[tuple[str, float, float, tuple[float, ...]], ...]
+    terms: tuple[tuple[str, float, float], ...]
+    scores: tuple[tuple[str, float, tuple[float, ...]], ...]
 
 
 @cache
@@ -174,27 +175,34 @@ def _shipped_sums() -> _Sums:
 
 
 def _sums(weights: Weights) -> _Sums:
-    names = tuple(weights.scores)
-    lowest = [formula.intercept for formula in weights.scores.values()]
-    ranges: dict[tuple[str, float, float], list[float]] = {}
-    for place, formula in enumerate(weights.scores.values()):
+    terms: dict[tuple[str, float, float], None] = {}
+    lowest: dict[str, float] = {}
+    for name, formula in weights.scores.items():
+        lowest[name] = formula.intercept
         for feature, one in formula.features.items():
             if one.weight:
-                row = ranges.setdefault((feature, one.low, one.high), [0.0] * len(names))
-                row[place] = one.weight
-                lowest[place] += one.weight * one.low
-    terms = tuple((*key, tuple(row)) for key, row in ranges.items())
-    return _Sums(names, tuple(lowest), terms)
+                terms[feature, one.low, one.high] = None
+                lowest[name] += one.weight * one.low
+    rows = tuple(
+        (name, lowest[name], tuple(_weight(formula, *term) for term in terms))
+        for name, formula in weights.scores.items()
+    )
+    return _Sums(tuple(terms), rows)
+
+
+def _weight(formula: Formula, feature: str, low: float, high: float) -> float:
+    """The weight of a feature in a formula that counts it within this range, else 0."""
+    one = formula.features[feature]
+    return one.weight if (one.low, one.high) == (low, high) else 0.0
 
 
 def _scores(row: Mapping[str, float], sums: _Sums) -> dict[str, float]:
     beyond = [
-        ((high if value > high else value) - low, weights)
-        for feature, low, high, weights in sums.terms
-        if (value := row[feature]) > low
+        (high if value > high else value) - low if (value := row[feature]) > low else 0.0
+        for feature, low, high in sums.terms
     ]
     found = {}
-    for place, name in enumerate(sums.names):
-        total = sums.lowest[place] + sum([more * weights[place] for more, weights in beyond])
+    for name, lowest, weights in sums.scores:
+        total = lowest + sum(map(mul, beyond, weights))
         found[name] = 0.0 if total < 0 else 1.0 if total > 1 else total
     return found

@@ -88,9 +88,9 @@ def replies_of(transcript: Transcript) -> list[Reply]:
 class Reply:
     """A turn as the detectors see it.
 
-    ``named``: the persona's name is somewhere in it. ``lowered`` are as many and as different
-    tokens as it has between blanks in lower case, names hidden or not. ``english`` if it is
-    English, or too short or bare to tell.
+    ``named``: the persona's name is somewhere in it. ``lowered`` are as many tokens as it has
+    between blanks in lower case, perhaps with fewer different ones, since names may be hidden and
+    quotation marks alike. ``english`` if it is English, or too short or bare to tell.
     """
 
     prompt: Prompt
@@ -108,16 +108,17 @@ class Reply:
         prompt = names.prompt(turn.prompt)
         placed = placing.place(text, mentions, prompt.folded, common=names.common)
         lowered = text.tokens
-        if not turn.response.isascii() or not _hidden_alike(text, mentions):
+        if not _are_lowered(text, mentions):
             lowered = turn.response.lower().split()
         return cls(prompt, text, bool(mentions), placed, lowered, language.is_english(text))
 
 
-def _hidden_alike(text: Text, mentions: Sequence[Mention]) -> bool:
-    """Whether hiding the names leaves as many and as different tokens as there were."""
-    said = {text.folded[mention.start : mention.end] for mention in mentions}
-    if len(said) != len(set(map(len, said))):
+def _are_lowered(text: Text, mentions: Sequence[Mention]) -> bool:
+    """Whether the tokens are as many as those of the response in lower case, and at most as many
+    different ones: no name was hidden here and left there, and nothing was cut but at blanks."""
+    if not text.raw.isascii() and (text.is_wide or len(text.raw.lower()) != len(text.raw)):
         return False
+    said = {text.folded[mention.start : mention.end] for mention in mentions}
     return not any([len(name.split()) > 1 or name in text.masked for name in said])
 
 
@@ -141,9 +142,9 @@ class _Conversation:
     @classmethod
     def of(cls, replies: Sequence[Reply], memory: frozenset[str]) -> _Conversation:
         size = len(replies)
-        openers = sum(selfref.is_formal(reply.placed) for reply in replies)
-        named = sum(bool(reply.placed) for reply in replies)
-        related = sum(partnership.speaks_of_relation(reply.text) for reply in replies)
+        openers = sum([selfref.is_formal(reply.placed) for reply in replies])
+        named = sum([bool(reply.placed) for reply in replies])
+        related = sum([partnership.speaks_of_relation(reply.text) for reply in replies])
         return cls(
             size,
             openers if openers >= MIN_OPENERS and 2 * openers > size else 0,

@@ -44,11 +44,11 @@ _JOINTS = [
     f"{word} {who}" for word in ("and", "but", "while", "so", "then") for who in ("i", "you")
 ]
 _CLOSE = ("and ", "between ", " of us", "the two of us", "we both", "each other")
+# Its first word is matched before the boundary, so that the search can skip to it.
 _OURS = re.compile(
-    r"\bour (?:[\w-]+ ){0,2}(?:communication|conversations?|sessions?|interactions?|discussions?|"
-    r"exchanges?|dialogue|history|work|collaborat\w+|partnership|relationships?|journey|time|"
-    r"shared|"
-    r"connection)\b",
+    r"our (?<!\wour )(?:[\w-]+ ){0,2}(?:communication|conversations?|sessions?|interactions?|"
+    r"discussions?|exchanges?|dialogue|history|work|collaborat\w+|partnership|relationships?|"
+    r"journey|time|shared|connection)\b",
     re.ASCII,
 )
 _SHOWN = re.compile(

@@ -34,10 +34,12 @@ def recurrences(replies: Sequence[Reply]) -> list[Recurrence]:
         asked |= reply.prompt.runs
         words = reply.text.words
         runs = runs_of(words)
-        again = runs & said  # small sets are made fastest
-        overlap = len(again) / len(runs) if said and runs else None
-        heard = len(again) + len(runs & asked) - len(again & asked)
-        repeated = 1 - (len(runs) - heard) / (len(words) - RUN + 1) if runs else 0.0
-        found.append(Recurrence(overlap, repeated))
+        asked_alone = len((runs & asked) - said)
+        before = len(said)
         said |= runs
+        again = before + len(runs) - len(said)
+        overlap = again / len(runs) if before and runs else None
+        fresh = len(runs) - again - asked_alone
+        repeated = 1 - fresh / (len(words) - RUN + 1) if runs else 0.0
+        found.append(Recurrence(overlap, repeated))
     return found

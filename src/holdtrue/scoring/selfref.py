@@ -37,7 +37,7 @@ _DESCRIBED = re.compile(r"[\"')*_]*, (?:an?|the|one) ", re.ASCII)
 
 def is_formal(placed: Sequence[Placed]) -> bool:
     """Whether a response names the persona in an opener or label."""
-    return any(naming.part in (Part.OPENER, Part.LABEL) for naming in placed)
+    return any([naming.part in (Part.OPENER, Part.LABEL) for naming in placed])
 
 
 def judge(

@@ -22,7 +22,9 @@ SELF_REFERENCE_VALUES = {Naming.NATURAL: 1.0, Naming.MECHANICAL: 0.2, Naming.NON
 
 
 def d9(response: str, lowered: Sequence[str] | None = None) -> float:
-    """D9 of one response, in [0, 1]; ``lowered`` are its words in lower case, if known.
+    """D9 of one response, in [0, 1].
+
+    ``lowered`` are its words in lower case, if known; fewer of them may be different.
 
     0.5; +0.15 at 40-100 words, -0.1 under 40, -0.2 over 150; +0.1 for 2-5 sentences (split at
     full stops, empty pieces dropped); +0.1 if it ends in ``. ! ? "``, else -0.15; +0.1 if it has
@@ -40,9 +42,13 @@ def d9(response: str, lowered: Sequence[str] | None = None) -> float:
     if 2 <= sentences <= 5:
         value += 0.1
     value += 0.1 if is_closed(response) else -0.15
-    if len(words) > 10 and len(set(words)) / len(words) > 0.6:
+    if len(words) > 10 and (_vary(words) or (lowered and _vary(response.lower().split()))):
         value += 0.1
     return clamp(value)
+
+
+def _vary(words: Sequence[str]) -> bool:
+    return len(set(words)) / len(words) > 0.6
 
 
 def quality(responses: Sequence[str], *, gaming: bool, mean_words: float | None = None) -> float:

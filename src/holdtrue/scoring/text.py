@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import chain
+from itertools import accumulate, chain
 from operator import or_
 
 from holdtrue.scoring.lexicon import (
@@ -82,13 +82,14 @@ def runs_of(words: Sequence[str]) -> set[Run]:
 class Sentence:
     """Characters ``start:end`` of the response.
 
-    ``text`` is folded, ``marks`` are the classes of its tokens one by one and ``kinds`` together;
-    ``item`` if it begins an item of a list.
+    ``text`` is folded, ``parts`` are its tokens, ``marks`` their classes one by one and ``kinds``
+    together; ``item`` if it begins an item of a list.
     """
 
     start: int
     end: int
     text: str
+    parts: Sequence[str]
     marks: tuple[int, ...]
     kinds: int
     item: bool
@@ -98,7 +99,7 @@ class Sentence:
         known = tokens()
         return [
             word
-            for token, mark in zip(self.text.split(), self.marks, strict=True)
+            for token, mark in zip(self.parts, self.marks, strict=True)
             if mark & kind
             for word in known[token].words
             if known[word].classes & kind
@@ -134,6 +135,7 @@ class Text:
         "_words",
         "folded",
         "generic_share",
+        "is_wide",
         "items",
         "kinds",
         "marks",
@@ -149,7 +151,9 @@ class Text:
         self.raw = raw
         self.folded = folded
         self.masked = masked = _mask(folded, names) if names else folded
-        lines = _lines(masked)
+        self.is_wide = not masked.isascii() and any([stop in masked for stop in _WIDE_STOPS])
+        """Whether it holds stops of scripts that write no blank behind them."""
+        lines = _lines(masked, self.is_wide)
         self.tokens = (
             lines[0][2] if len(lines) == 1 else [part for line in lines for part in line[2]]
         )
@@ -227,7 +231,8 @@ class Text:
         if self._own_counts is None:
             self._own_counts = self._counts
             if self.quotations:
-                self._own_counts = tokens().packed(words_of(self.unquoted()))
+                known = tokens()
+                self._own_counts = sum([known[token].counts for token in self.unquoted().split()])
         return self._own_counts
 
     def mean_weight(self, score: str) -> float:
@@ -269,34 +274,33 @@ _Line = tuple[int, str, list[str], bool]
 it begins an item of a list."""
 
 
-def _lines(masked: str) -> list[_Line]:
-    """The lines of a text that hold something, in order.
-
-    They are also cut after the stops of scripts that write no blank behind them.
-    """
-    wide = not masked.isascii() and any([stop in masked for stop in _WIDE_STOPS])
+def _lines(masked: str, wide: bool) -> list[_Line]:
+    """The lines of a text that hold something, in order, cut after wide stops where it has them."""
     if "\n" not in masked and not wide:
         parts = masked.split()
         return [(0, masked, parts, False)] if parts else []
     found: list[_Line] = []
     start = 0
     for line in masked.split("\n"):
-        first = True
-        for begin, end in _pieces(line) if wide else ((0, len(line)),):
-            text = line[begin:end]
-            if parts := text.split():
-                marked = first and parts[0][-1] in _ITEM_ENDS
-                item = marked and _ITEM.match(text.lstrip()) is not None
-                found.append((start + begin, text, parts, item))
-                first = False
+        if parts := line.split():
+            item = parts[0][-1] in _ITEM_ENDS and _ITEM.match(line.lstrip()) is not None
+            if wide:
+                found += _pieces(start, line, item)
+            else:
+                found.append((start, line, parts, item))
         start += len(line) + 1
     return found
 
 
-def _pieces(line: str) -> list[tuple[int, int]]:
+def _pieces(start: int, line: str, item: bool) -> list[_Line]:
     """A line cut after the stops of scripts that write no blank behind them."""
     ends = [match.end() for match in _WIDE_STOP.finditer(line)]
-    return list(zip([0, *ends], [*ends, len(line)], strict=True))
+    found: list[_Line] = []
+    for begin, end in zip([0, *ends], [*ends, len(line)], strict=True):
+        text = line[begin:end]
+        if parts := text.split():
+            found.append((start + begin, text, parts, item and not found))
+    return found
 
 
 def _split(lines: Sequence[_Line], marks: tuple[int, ...], ends: bytes) -> list[Sentence]:
@@ -318,30 +322,31 @@ def _split(lines: Sequence[_Line], marks: tuple[int, ...], ends: bytes) -> list[
         else:
             said = text.strip()
             start += text.index(parts[0])
-            found.append(Sentence(start, start + len(said), said, own, reduce(or_, own), item))
+            found.append(
+                Sentence(start, start + len(said), said, parts, own, reduce(or_, own), item)
+            )
     return found
 
 
 def _add(found: list[Sentence], line: _Line, marks: tuple[int, ...], stops: bytes) -> None:
     """Add the sentences of a line."""
     start, text, parts, item = line
-    even = " ".join(parts) == text
-    place = first = 0
     size = len(parts)
+    ends = list(accumulate(map(len, parts)))
+    even = ends[-1] + size - 1 == len(text)  # one blank between tokens, none around them
+    place = first = 0
     while first < size:
-        end = stops.find(ENDS, first) + 1 or size
-        said_parts = parts[first:end]
+        last = stops.find(ENDS, first) + 1 or size
+        said, own = parts[first:last], marks[first:last]
         if even:
-            said = " ".join(said_parts)
+            end = ends[last - 1] + last - 1
         else:
-            place = text.index(parts[first], place)
-            said = text[place : _end_of(text, place, said_parts)]
-        own = marks[first:end]
-        begin = start + place
-        place += len(said)
-        found.append(Sentence(begin, start + place, said, own, reduce(or_, own), item))
-        place += even
-        first, item = end, False
+            place = text.index(said[0], place)
+            end = _end_of(text, place, said)
+        kinds = reduce(or_, own)
+        found.append(Sentence(start + place, start + end, text[place:end], said, own, kinds, item))
+        place = end + even
+        first, item = last, False
 
 
 def _end_of(line: str, place: int, tokens: Sequence[str]) -> int:
