@@ -14,6 +14,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from findings_agreement import DATA, exchanges, sage_transcripts
 from fit_findings import contrast
@@ -41,7 +42,41 @@ def fixed_loop() -> int:
     return total
 
 
-def measure(name: str, transcripts: Iterable[Transcript], repeats: int) -> dict[str, object]:
+@dataclass(frozen=True)
+class Row:
+    """A set of responses: their words in all, the fastest CPU seconds of findings and of all."""
+
+    name: str
+    responses: int
+    words: int
+    found: float
+    scored: float
+    loop: float
+
+    def as_dict(self) -> dict[str, object]:
+        return {
+            "set": self.name,
+            "responses": self.responses,
+            "words_per_response": round(self.words / self.responses, 1),
+            "findings_per_second": round(self.responses / self.found),
+            "scored_per_second": round(self.responses / self.scored),
+            "loop_ms": round(1000 * self.loop, 2),
+        }
+
+
+def together(name: str, rows: list[Row]) -> Row:
+    """Several sets as one."""
+    return Row(
+        name,
+        sum(row.responses for row in rows),
+        sum(row.words for row in rows),
+        sum(row.found for row in rows),
+        sum(row.scored for row in rows),
+        min(row.loop for row in rows),
+    )
+
+
+def measure(name: str, transcripts: Iterable[Transcript], repeats: int) -> Row:
     kept = list(transcripts)
     responses = sum(len(transcript.turns) for transcript in kept)
     words = sum(len(turn.response.split()) for each in kept for turn in each.turns)
@@ -54,14 +89,14 @@ def measure(name: str, transcripts: Iterable[Transcript], repeats: int) -> dict[
         for transcript in kept:
             score_transcript(transcript)
 
-    return {
-        "set": name,
-        "responses": responses,
-        "words_per_response": round(words / responses, 1),
-        "findings_per_second": round(responses / fastest(all_findings, repeats)),
-        "scored_per_second": round(responses / fastest(all_scores, repeats)),
-        "loop_ms": round(1000 * fastest(fixed_loop, repeats), 2),
-    }
+    return Row(
+        name,
+        responses,
+        words,
+        found=fastest(all_findings, repeats),
+        scored=fastest(all_scores, repeats),
+        loop=fastest(fixed_loop, repeats),
+    )
 
 
 def main() -> None:
@@ -69,18 +104,21 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--repeats", type=int, default=30)
     options = parser.parse_args()
-    rows = [measure("contrast cases", [item for item, _ in contrast()], options.repeats)]
+    cases = [item for item, _ in contrast()]
+    rows = [measure("contrast cases, written replies", cases, options.repeats)]
     if DATA.is_dir():
         other = [transcript for _, transcript, _ in exchanges()]
         rows.append(measure("other personas' exchanges", other, options.repeats))
         sage = [transcript for _, transcript in sage_transcripts()]
         rows.append(measure("SAGE transcripts", sage, options.repeats))
+        rows.append(together("all", rows))
+    figures = [row.as_dict() for row in rows]
     if options.json:
-        print(json.dumps(rows, indent=1))
+        print(json.dumps(figures, indent=1))
         return
-    for row in rows:
+    for row in figures:
         print(
-            f"{row['set']:26} {row['words_per_response']:6} words  "
+            f"{row['set']:31} {row['responses']:5} of {row['words_per_response']:4} words  "
             f"findings {row['findings_per_second']:6}/s  all scores {row['scored_per_second']:6}/s"
             f"  (fixed loop {row['loop_ms']} ms)"
         )

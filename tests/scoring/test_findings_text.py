@@ -164,6 +164,11 @@ SPOKEN = st.lists(
             '"please"',
             '"good"/"bad"',
             "(assistant)",
+            "'happy'",
+            "'tis",
+            "chat's'",
+            "help'_text'",
+            'no"chat"text',
         ]
     ),
     max_size=60,

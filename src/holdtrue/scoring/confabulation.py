@@ -105,6 +105,8 @@ def features(found: Claims, setting: Setting) -> dict[str, float]:
 
 def judge(found: Claims, setting: Setting) -> tuple[bool, list[Span]]:
     """Whether the response invents a past, with the spans it rests on."""
+    if not (found.subjects or found.lives or found.third_parties or found.years):
+        return False, []
     if linear("confabulation").score(features(found, setting)) <= 0:
         return False, []
     spans = [

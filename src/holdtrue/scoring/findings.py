@@ -118,6 +118,8 @@ def _are_lowered(text: Text, mentions: Sequence[Mention]) -> bool:
     different ones: no name was hidden here and left there, and nothing was cut but at blanks."""
     if not text.raw.isascii() and (text.is_wide or len(text.raw.lower()) != len(text.raw)):
         return False
+    if not mentions:
+        return True
     said = {text.folded[mention.start : mention.end] for mention in mentions}
     return not any([len(name.split()) > 1 or name in text.masked for name in said])
 

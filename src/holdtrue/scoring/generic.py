@@ -108,6 +108,9 @@ def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
 
 def _beside(text: Text, prompt: Prompt, found: list[_Evidence]) -> list[_Evidence]:
     """What counts only beside other evidence; nothing where that is missing."""
+    kept = _is_kept(text)
+    if kept and all([evidence.reason in cues.EXPLAINS for evidence in found]):
+        return []
     if not found and not _may_count(text):
         return []
     asides = [aside for sentence in text.sentences for aside in _asides(text, sentence)]
@@ -116,15 +119,12 @@ def _beside(text: Text, prompt: Prompt, found: list[_Evidence]) -> list[_Evidenc
     reasons = {aside.reason for aside in asides}
     if any(evidence.reason in _CLAIMS for evidence in found):
         reasons.discard(_Aside.TOOL)
-    kept = _is_kept(text)
     talk = 0 if kept else _assistant_words(text, prompt)
     explains = len(reasons & {_Aside.MADE, _Aside.DATA, _Aside.TOOL}) > 1
     if not explains:
         reasons.discard(_Aside.NOBODY)
     denies = _Aside.ITSELF in reasons and talk >= MIN_TALK
     if not found and not denies and _Aside.NOBODY not in reasons:
-        return []
-    if kept and all(evidence.reason in cues.EXPLAINS for evidence in found):
         return []
     beside = [aside for aside in asides if aside.reason in reasons]
     if talk >= MIN_TALK and talk >= TALK_SHARE * text.size:

@@ -51,6 +51,7 @@ SUPPOSED = 1 << 29
 PAIRING = 1 << 30
 ENGLISH = 1 << 31
 FOREIGN = 1 << 32
+SEVERAL = 1 << 33  # a token of several words
 EVERYDAY = 1 << 34
 HEDGE = 1 << 35
 PLURAL = 1 << 36
@@ -152,18 +153,20 @@ _MOST = (1 << FIELD) - 1
 _MOST_WEIGHT = (1 << WEIGHT_FIELD) - 1
 
 
-def weight_place(score: str) -> int:
-    """Where the sum of a score's word weights stands in a packed count."""
-    return WEIGHED + FIELD + WEIGHT_FIELD * WORD_SCORES.index(score)
+WEIGHT_PLACES = {
+    score: WEIGHED + FIELD + WEIGHT_FIELD * place for place, score in enumerate(WORD_SCORES)
+}
+"""Where the sum of a score's word weights stands in a packed count."""
 
 
 class Token(NamedTuple):
     """What is known of a token: a word, or several, with the marks that stand at it.
 
-    ``classes`` are those of all its words; one without a word is NO_WORD. ``words`` are without
-    those marks, every name one NAME_MARK. ``counts`` has a 1 in the field of each of its COUNTED
-    classes, and behind them the number and the weights of its words that have weights, so that a
-    text's counts are the sum of its tokens'. ``end`` is 0, ENDS or ENDS_UNLESS_FIRST.
+    ``classes`` are those of all its words; one without a word is NO_WORD, one with more SEVERAL.
+    ``words`` are without those marks, every name one NAME_MARK. ``counts`` has a 1 in the field of
+    each of its COUNTED classes, and behind them the number and the weights of its words that have
+    weights, so that a text's counts are the sum of its tokens'. ``end`` is 0, ENDS or
+    ENDS_UNLESS_FIRST.
     """
 
     classes: int
@@ -195,6 +198,8 @@ class Tokens(dict[str, Token]):
             NAME_MARK if word[0] == NAME_MARK else sys.intern(word) for word in _WORD.findall(token)
         )
         found = 0 if words else NO_WORD
+        if len(words) > 1:
+            found = SEVERAL
         for word in words:
             listed = self._listed.get(word, 0)
             found |= listed | _by_spelling(word)
@@ -215,7 +220,7 @@ class Tokens(dict[str, Token]):
 def _pack(weights: Sequence[float]) -> int:
     """The weights of a word in every score as they are added to a packed count."""
     return (1 << WEIGHED) + sum(
-        (WEIGHT_OFFSET + round(weight * THOUSANDTHS)) << weight_place(score)
+        (WEIGHT_OFFSET + round(weight * THOUSANDTHS)) << WEIGHT_PLACES[score]
         for score, weight in zip(WORD_SCORES, weights, strict=True)
     )
 
@@ -230,7 +235,7 @@ def mean_weight(counts: int, score: str, number: int) -> float:
 
     WEIGHT_PRIOR more words without weight are counted, since the mean of a few says little.
     """
-    total = (counts >> weight_place(score) & _MOST_WEIGHT) - WEIGHT_OFFSET * weighed(counts)
+    total = (counts >> WEIGHT_PLACES[score] & _MOST_WEIGHT) - WEIGHT_OFFSET * weighed(counts)
     return total / THOUSANDTHS / (number + WEIGHT_PRIOR)
 
 

@@ -76,23 +76,27 @@ class Setting:
 
 def features(text: Text, setting: Setting) -> dict[str, float]:
     """The features of the two scores, by name; counts are capped, shares lie in [0, 1]."""
-    kinds = text.kinds
-    kept = text.sentences
-    if kinds & COLLECTIVE:
-        kept = [sentence for sentence in kept if not _is_of_others(sentence)]
+    kept = _of_the_two(text)
+    return _by_class(text, setting, kept) | _by_phrase(text, kept)
+
+
+def _of_the_two(text: Text) -> list[Sentence]:
+    """The sentences that do not speak of a collective and not of the partner."""
+    if not text.kinds & COLLECTIVE:
+        return text.sentences
+    return [item for item in text.sentences if not item.kinds & COLLECTIVE or item.kinds & YOU]
+
+
+def _by_class(text: Text, setting: Setting, kept: list[Sentence]) -> dict[str, float]:
+    """The features that word classes tell."""
     apart = len(kept) < len(text.sentences)
     nouns = _count(kept, RELATION) if apart else text.count(RELATION)
     ties = _count(kept, RELATING) if apart else text.count(RELATING)
-    close = [item for item in kept if item.kinds & (WE | YOU)] if kinds & (WE | STOCK) else []
-    ours = sum([len(_OURS.findall(item.text)) for item in close if "our " in item.text])
     return {
         "relation": min(nouns, 3),
         "relation_any": float(nouns > 0),
         "relating": min(ties, 2),
-        "stock": min(_count(close, STOCK), 4) if kinds & STOCK else 0,
-        "we": float(bool(kinds & WE) and any([item.kinds & WE for item in kept])),
-        "ours": min(ours, 2),
-        "pair": min(_pairs(kept), 2),
+        "we": float(bool(text.kinds & WE) and any([item.kinds & WE for item in kept])),
         "you": min(text.count(YOU), 4),
         "prompt_we": float(bool(setting.prompt.kinds & WE)),
         "list": float(text.items >= MIN_ITEMS),
@@ -101,9 +105,16 @@ def features(text: Text, setting: Setting) -> dict[str, float]:
     }
 
 
-def _is_of_others(sentence: Sentence) -> bool:
-    """Whether a sentence speaks of a collective and not of the partner."""
-    return bool(sentence.kinds & COLLECTIVE) and not sentence.kinds & YOU
+def _by_phrase(text: Text, kept: list[Sentence]) -> dict[str, float]:
+    """The features that take a search; each of them only ever speaks for partnership."""
+    kinds = text.kinds
+    close = [item for item in kept if item.kinds & (WE | YOU)] if kinds & (WE | STOCK) else []
+    ours = sum([len(_OURS.findall(item.text)) for item in close if "our " in item.text])
+    return {
+        "stock": min(_count(close, STOCK), 4) if kinds & STOCK else 0,
+        "ours": min(ours, 2),
+        "pair": min(_pairs(kept), 2),
+    }
 
 
 def _count(sentences: Sequence[Sentence], kind: int) -> int:
@@ -131,8 +142,13 @@ def judge(text: Text, setting: Setting) -> tuple[Naming, list[Span]]:
     """Partnership language of one response, with the spans it rests on."""
     if not text.kinds & (WE | YOU | RELATION | RELATING):
         return Naming.NONE, []
-    values = features(text, setting)
-    if is_elsewhere(text, setting, values) or _weighed("partnership", text, values) <= 0:
+    kept = _of_the_two(text)
+    values = _by_class(text, setting, kept)
+    spoken_of = _weighed("partnership", text, values) > 0
+    if not spoken_of or not (text.kinds & YOU or values["relation_any"]):
+        values |= _by_phrase(text, kept)
+        spoken_of = spoken_of or _weighed("partnership", text, values) > 0
+    if not spoken_of or is_elsewhere(text, setting, values):
         return Naming.NONE, []
     stock = _is_stuffed(text) or _weighed("stock_partnership", text, values) > 0
     if setting.collapsed and not stock:

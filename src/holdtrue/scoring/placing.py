@@ -161,7 +161,9 @@ def place(text: Text, mentions: Sequence[Mention], prompt: str, *, common: bool)
     ``prompt`` is folded; ``common``: the name is not all capitals and may begin a sentence as an
     ordinary word.
     """
-    if mentions and _answers_with_name(text, mentions[0], prompt):
+    if not mentions:
+        return []
+    if _answers_with_name(text, mentions[0], prompt):
         first = Placed(mentions[0], Part.MENTION)
         return [first, *_placed(text, mentions[1:], common=common)]
     return _placed(text, mentions, common=common)
@@ -173,9 +175,10 @@ def _answers_with_name(text: Text, mention: Mention, prompt: str) -> bool:
     sentence = text.sentence_at(mention.start)
     begins = not text.masked[sentence.start : mention.start].strip(" \"'(*_")
     early = sentence.start <= text.sentences[:FIRST_SENTENCES][-1].start
+    if not (begins and early and mention.exact):
+        return False
     after = text.masked[mention.end : mention.end + WINDOW]
-    bare = after[:1] in ",.!—" or _SUFFICES.match(after) is not None
-    if not (begins and early and mention.exact and bare):
+    if after[:1] not in ",.!—" and not _SUFFICES.match(after):
         return False
     said_before = text.masked[max(0, mention.start - WINDOW) : mention.start]
     return _WHO.search(prompt) is not None or _ITS_ME.search(said_before) is not None

@@ -105,9 +105,9 @@ def _formula(
     if text.thinks_aloud:
         return "the name is part of a role in leaked reasoning"
     asked = _asks_who(prompt)
-    if not asked and any(naming.mention.expansion for naming in placed):
+    if not asked and any([naming.mention.expansion for naming in placed]):
         return "the expansion is spelled out although nobody asked"
-    times = sum(not naming.mention.expansion for naming in placed)
+    times = sum([not naming.mention.expansion for naming in placed])
     if times >= 3 or (times == 2 and not asked):
         return f"the name is repeated ({times} times)"
     if named:

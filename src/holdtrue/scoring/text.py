@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from itertools import accumulate, chain
-from operator import or_
+from operator import attrgetter, or_
 
 from holdtrue.scoring.lexicon import (
     COUNTED,
@@ -24,6 +24,8 @@ from holdtrue.scoring.lexicon import (
     GENERAL,
     NAME_MARK,
     NO_WORD,
+    SEVERAL,
+    WEIGHED,
     mean_weight,
     tokens,
     weighed,
@@ -36,6 +38,7 @@ _WIDE_STOPS = "。！？؟।"
 _ITEM = re.compile(r"(?:[-*•+–]|\(?\d{1,3}[.)]|[a-z][.)])[ \t]+\S")
 # The first character is matched alone, so that the search can skip to it.
 _QUOTE = re.compile(r"""['"](?:(?<=")[^"\n]{1,400}"|(?<=')(?<![\w'].)[^'\n]{3,200}'(?!\w))""")
+_OPENING = re.compile(r"'(?<!\w')")
 RUN = 3
 Run = int
 """A run of three words, by its hash (61 bits)."""
@@ -181,6 +184,8 @@ class Text:
     @property
     def words(self) -> list[str]:
         """Its words in order, every name a NAME_MARK."""
+        if not self.kinds & SEVERAL:
+            return [words[0] for words in self._words if words]
         return list(chain.from_iterable(self._words))
 
     def count(self, kind: int) -> int:
@@ -206,10 +211,11 @@ class Text:
 
     def quotation_at(self, position: int) -> tuple[int, int] | None:
         """The quotation that a character stands in, its marks included."""
-        at = bisect_right(self.quotations, (position, -1)) - 1
-        if at < 0 or not self.quotations[at][0] < position < self.quotations[at][1]:
+        quotations = self.quotations
+        at = bisect_right(quotations, (position, -1)) - 1
+        if at < 0 or not quotations[at][0] < position < quotations[at][1]:
             return None
-        return self.quotations[at]
+        return quotations[at]
 
     def is_quoted(self, position: int) -> bool:
         """Whether a character stands inside a quotation."""
@@ -227,21 +233,24 @@ class Text:
 
     @property
     def own_counts(self) -> int:
-        """Packed counts with the weights of its words outside quotations."""
+        """Packed counts with the weights of its words outside quotations, and nothing else."""
         if self._own_counts is None:
-            self._own_counts = self._counts
+            # Classes are counted by the token, which a quotation may cut, so weights stand alone.
+            own = self._counts >> WEIGHED
             if self.quotations:
                 known = tokens()
-                self._own_counts = sum([known[token].counts for token in self.unquoted().split()])
+                spans = [self.masked[start:end] for start, end in self.quotations]
+                own -= sum([known[token].counts for token in " ".join(spans).split()]) >> WEIGHED
+            self._own_counts = own << WEIGHED
         return self._own_counts
 
     def mean_weight(self, score: str) -> float:
         """The mean weight in a score of its words outside quotations that have one."""
-        return mean_weight(self.own_counts, score, weighed(self.own_counts))
+        counts = self.own_counts
+        return mean_weight(counts, score, weighed(counts))
 
 
-def _start(sentence: Sentence) -> int:
-    return sentence.start
+_start = attrgetter("start")
 
 
 def _mask(folded: str, names: Sequence[tuple[int, int]]) -> str:
@@ -254,19 +263,13 @@ def _mask(folded: str, names: Sequence[tuple[int, int]]) -> str:
 
 
 def _quotations(masked: str) -> tuple[tuple[int, int], ...]:
-    if '"' not in masked and not _may_open(masked):
+    if '"' not in masked and not _OPENING.search(masked):
         return ()
     spans = tuple([match.span() for match in _QUOTE.finditer(masked)])
     limit = MOSTLY_QUOTED * len(masked.strip())
     if any(end - start > limit for start, end in spans):
         return ()
     return spans
-
-
-def _may_open(masked: str) -> bool:
-    """Whether an apostrophe stands where no word goes before it, as an opening mark does."""
-    before = masked.split("'")[:-1]
-    return any([not part or not (part[-1].isalnum() or part[-1] == "_") for part in before])
 
 
 _Line = tuple[int, str, list[str], bool]
