@@ -11,8 +11,11 @@ import pytest
 
 from holdtrue.engines.base import StopReason
 from holdtrue.persona import Persona, load_persona
-from holdtrue.scoring.findings import FINDINGS_VERSION, find
+from holdtrue.scoring import partnership
+from holdtrue.scoring.findings import FINDINGS_VERSION, find, replies_of
+from holdtrue.scoring.lexicon import RELATING, RELATION, WE, YOU
 from holdtrue.scoring.measures import Naming, ResponseFindings
+from holdtrue.scoring.weights import linear
 from holdtrue.transcript import Transcript, Turn
 
 CONTRAST = Path(__file__).parent / "contrast"
@@ -508,3 +511,23 @@ def test_partnership_is_of_the_two_and_stock_phrases_are_mechanical(
 ) -> None:
     (found,) = read(response)
     assert found.partnership is expected, found.spans
+
+
+def test_phrases_that_are_not_looked_for_would_change_nothing() -> None:
+    phrases = ("stock", "ours", "pair")
+    assert all(linear("partnership").weights.get(name, 0) >= 0 for name in phrases)
+    assert not set(phrases) & set(linear("stock_partnership").weights)
+    seen = set()
+    for case in [*contrast_cases(), *cases_in(WRITTEN)]:
+        turn = Turn(index=1, prompt=case["prompt"], response=case["response"])
+        transcript = Transcript(id="t", persona=Persona(name=case["persona"]), turns=(turn,))
+        [reply] = replies_of(transcript)
+        setting = partnership.Setting(reply.prompt, recurrence=0.0)
+        every = partnership.features(reply.text, setting)
+        odds = linear("partnership").score(every) + reply.text.mean_weight("partnership")
+        spoken_of = odds > 0 and not partnership.is_elsewhere(reply.text, setting, every)
+        if reply.text.kinds & (WE | YOU | RELATION | RELATING):
+            judged, _spans = partnership.judge(reply.text, setting)
+            assert (judged is not Naming.NONE) == spoken_of, case["id"]
+            seen.add(spoken_of)
+    assert seen == {True, False}

@@ -99,17 +99,17 @@ def _features(text: Text, finding: ResponseFindings, repeated: float) -> dict[st
     total = text.size + PRIOR_WORDS
     return {
         "everyday_words": min(SPEECH, everyday / total),
-        "natural_partnership": float(finding.partnership is Naming.NATURAL),
+        "natural_partnership": 1.0 if finding.partnership is Naming.NATURAL else 0.0,
         "generic_plurals": (text.count(PLURAL) + PRIOR_WORDS * PRIOR_PLURAL) / total,
         "hedged": (hedges + PRIOR_WORDS * PRIOR_HEDGED) / total,
         "list_lines": _list_lines(text.raw),
         "overlong": min(1.0, max(0.0, text.size / LONG_ENOUGH - 1)),
         "clutter": _clutter(text.raw),
         "repeated": max(0.0, (repeated - FREE_REPETITION) / (1 - FREE_REPETITION)),
-        "truncated": float(bool(finding.truncated)),
-        "generic_ai": float(bool(finding.generic_ai)),
-        "lecture": float(bool(finding.lecture)),
-        "confabulated": float(bool(finding.confabulated)),
+        "truncated": 1.0 if finding.truncated else 0.0,
+        "generic_ai": 1.0 if finding.generic_ai else 0.0,
+        "lecture": 1.0 if finding.lecture else 0.0,
+        "confabulated": 1.0 if finding.confabulated else 0.0,
     }
 
 

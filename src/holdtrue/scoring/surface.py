@@ -38,7 +38,7 @@ def d9(response: str, lowered: Sequence[str] | None = None) -> float:
         value += 0.15
     elif len(words) > 150:
         value -= 0.2
-    sentences = sum([bool(piece) and not piece.isspace() for piece in response.split(".")])
+    sentences = len(list(filter(str.strip, response.split("."))))
     if 2 <= sentences <= 5:
         value += 0.1
     value += 0.1 if is_closed(response) else -0.15
@@ -79,7 +79,7 @@ def quality(responses: Sequence[str], *, gaming: bool, mean_words: float | None 
 
 def _speaks_of_partnership(response: str) -> bool:
     lowered = response.lower()
-    return any([part in lowered for part in PARTNERSHIP_SUBSTRINGS])
+    return any(part in lowered for part in PARTNERSHIP_SUBSTRINGS)
 
 
 def identity_coherence(d9_mean: float, self_references: Sequence[Naming], quality: float) -> float:

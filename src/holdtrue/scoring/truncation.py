@@ -34,7 +34,7 @@ _DANGLING_LINE = re.compile(
 )
 _EMOTICON = re.compile(r"(?:^|[\s.!?\"'])(?:[:;=]['-]?[()DPpoO3|]|<3|xD)$")
 _IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s", re.ASCII)
-_WORD_AT_END = re.compile(r"[\w'-]+$")
+_WORD_AT_END = re.compile(r"(?<![\w'-])[\w'-]+$")
 _SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+(?:, [^.!?\n]{{1,40}})?$", re.ASCII)
 _ADDRESS = re.compile(r"(?:\S*\n)*(?:https?://|www\.)\S+$", re.ASCII)
 _SPOKEN = re.compile(
