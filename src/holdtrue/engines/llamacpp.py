@@ -32,6 +32,7 @@ from holdtrue.engines.llamacpp_layout import Layout, plan_layout, usable_cores
 from holdtrue.engines.llamacpp_server import (
     Completion,
     NativeServer,
+    build_of,
     has_accelerator,
     import_xllamacpp,
 )
@@ -111,6 +112,7 @@ class LlamaCppEngine(Engine):
         if loaded is None:
             return EngineFacts(model=self.model, engine="llamacpp")
         header, adapter = loaded.header, self.options.adapter
+        library = import_xllamacpp()
         return EngineFacts(
             model=self.model,
             engine="llamacpp",
@@ -127,7 +129,11 @@ class LlamaCppEngine(Engine):
             replayable=loaded.layout.replayable,
             ablation=self.name.ablation_label,
             adapter=f"{adapter.name} {sha256_of(adapter)}" if adapter else None,
-            versions={"holdtrue": __version__, "xllamacpp": import_xllamacpp().__version__},
+            versions={
+                "holdtrue": __version__,
+                "xllamacpp": library.__version__,
+                "llama.cpp": build_of(library),
+            },
             notes=loaded.template.notes,
             settings=loaded.layout.as_dict(),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import tempfile
 import threading
@@ -75,6 +76,15 @@ def has_accelerator(library: Any) -> bool:
     """Whether this build of llama.cpp sees a GPU."""
     kinds = (device["type"].name for device in library.get_device_info())
     return any(kind.endswith(("_GPU", "_IGPU")) for kind in kinds)
+
+
+def build_of(library: Any) -> str:
+    """The compiler and the processor's extensions that this llama.cpp was built with.
+
+    Equal seeds give equal text on one build only, and a wheel may leave out what the processor has.
+    """
+    told = re.findall(r"(\w+) = 1", library.get_system_info())
+    return f"{library.BUILD_INFO['compiler']}, {' '.join(told)}"
 
 
 class NativeServer:
