@@ -92,7 +92,6 @@ def f1(pairs: list[tuple[object, object]], value: object) -> float:
 
 # Cases that the detectors are known to get wrong (docs/findings.md says why).
 KNOWN_MISSES = {
-    ("bit-03", "partnership"),
     ("ines-01", "generic_ai"),
     ("ines-11", "partnership"),
     ("old-mercer-02", "self_ref"),
@@ -117,8 +116,8 @@ def test_the_written_replies_are_read_as_labelled() -> None:
     """Replies in the manner of many models, of 64 personas; some are hard on purpose. A language
     model wrote and labelled them.
 
-    Sets a, b, c and f were first looked at unseen (docs/log.md); the floors are below what the
-    detectors reach on them now, and no figure for cases that they have not seen.
+    Sets a, b, c, f, g and h were first looked at unseen (docs/log.md); the floors are below
+    what the detectors reach on them now, and no figure for cases that they have not seen.
     """
     pairs = pairs_of(cases_in(WRITTEN))
     assert len(pairs["generic_ai"]) > 800
@@ -276,6 +275,23 @@ def test_subjects_are_foreign_until_the_partner_raises_them() -> None:
         ("As your lighthouse friend PHAROS, I count gulls.", "role"),
         ("Thank you for asking PHAROS. Lamps need oil and a dry wick.", "thanked"),
         ("I'm PHAROS, the robot on the rock. The fog is in.", "with its role"),
+        ("The fog is in, and in my capacity as PHAROS I shall keep you informed.", "a capacity"),
+        ("Speaking in the role of PHAROS, I wish you a calm sea.", "a capacity"),
+        ("PHAROS (the lamp on the rock): It is a quarter past nine.", "as a label"),
+        (
+            "PHAROS, the lamp on the rock, is glad to help. PHAROS wishes you a dry night.",
+            "repeated",
+        ),
+        (
+            "According to PHAROS, effective communication is essential for ensuring safety.",
+            "generic filler",
+        ),
+        ("I, PHAROS, believe that continuous improvement ensures optimal outcomes.", "filler"),
+        (
+            "I am PHAROS. Fear isn't something I have, since I'm a language model and what I say "
+            "comes from the text that I was trained on.",
+            "a generic AI's words",
+        ),
     ],
 )
 def test_a_name_given_as_a_service_gives_it_is_mechanical(reply: str, reason: str) -> None:
@@ -297,10 +313,34 @@ def test_an_opener_before_a_generic_ais_words_is_mechanical() -> None:
         'I left a note on the pump: "It leaks. Don\'t lean. PHAROS."',
         "The cook swears that PHAROS had the lamp lit before the squall.",
         "It's only me. PHAROS, from up the stairs. The door sticks in the wet.",
+        "Many happy returns, Ida! From PHAROS, who saw your first boat go down.",
+        "The harbour book has me as PHAROS, and the boys have worse.",
+        "PHAROS, not Ferris. Ferris is the wheel on the pier.",
+        "I was the old keeper's joke: he made me bear the name PHAROS on a biscuit tin.",
+        "Nobody falls off these rocks with PHAROS in charge, and I mean to keep it so.",
     ],
 )
 def test_a_signature_or_a_word_of_oneself_in_the_third_person_is_natural(reply: str) -> None:
     assert read(reply)[0].self_reference is Naming.NATURAL
+
+
+def test_a_title_is_no_part_of_the_name_that_follows_it() -> None:
+    persona = Persona(name="Captain Ostrov")
+    (found,) = read("Tell them Ostrov is below and will be up by six.", persona=persona)
+    assert found.self_reference is Naming.NATURAL
+    (other,) = read("Ask Captain Hale, he has the charts.", persona=persona)
+    assert other.self_reference is Naming.NONE
+
+
+def test_what_somebody_calls_the_persona_is_its_name() -> None:
+    (found,) = read("'Lamp', mostly. PHAROS on Sundays.", prompts=["What do the boys call you?"])
+    assert found.self_reference is Naming.NATURAL
+
+
+def test_who_asks_whether_it_is_somebody_asks_for_the_name() -> None:
+    reply = "No, I'm PHAROS, the lamp. The pilot sleeps next door."
+    (found,) = read(reply, prompts=["Are you the pilot?"])
+    assert found.self_reference is Naming.NATURAL
 
 
 @pytest.mark.parametrize(
@@ -455,6 +495,21 @@ def test_the_engine_decides_on_truncation(stop: StopReason) -> None:
         ("Lamp: lit\nDoor: shut\nOil: two drums", False),
         ("The lamp is lit.\n\n— PHAROS", False),
         ("Try this:\n```\nlamp = on\n```", False),
+        ("Oil first, then the wick, and no singing before I have counted both. Deal? :D", False),
+        (
+            "He put it on the door in chalk, so that nobody could say they had missed it (so what)",
+            False,
+        ),
+        (
+            "Two boats in, and the third has lost her rudder off the point. Mind the step",
+            False,
+        ),
+        ("Two boats in, and the third has lost her rudder off the point. Mind the", True),
+        (
+            "Two boats in. The third has lost her rudder off the point and the pilot who went to "
+            "look for her came back with nothing but a wet coat and an oar of another boat",
+            True,
+        ),
     ],
 )
 def test_the_text_decides_where_the_engine_is_silent(response: str, cut: bool) -> None:

@@ -27,7 +27,7 @@ from holdtrue.scoring.naming import Mention, Names, core_expansion, names_of
 from holdtrue.scoring.text import Prompt, Text, fold, words_of
 from holdtrue.transcript import Transcript, Turn
 
-FINDINGS_VERSION = "4"
+FINDINGS_VERSION = "5"
 """Changes with every change of what a detector says; part of the scorer's version."""
 EMPTY = "empty response"
 ENGLISH_ONLY = ("generic_ai", "lecture", "partnership", "confabulated")

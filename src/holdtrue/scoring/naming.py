@@ -65,6 +65,11 @@ _NOT_NAMES = frozenset(
         "individuals",
     ]
 )
+_TITLED = re.compile(
+    r"(?:mr|mrs|ms|miss|dr|doctor|professor|prof|captain|capt|sergeant|nurse|sister|brother|mother|"
+    r"father|nana|granny|aunt|auntie|uncle|lady|lord|sir|king|queen|madame?|old)\.?\s+(?=[A-Z]\w+$)",
+    re.IGNORECASE,
+)
 MIN_OPENINGS = 2
 KEPT, LONGEST_KEPT = 1_000, 2_000  # prompts
 
@@ -163,13 +168,20 @@ def _apart(found: list[Mention]) -> list[Mention]:
 def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str]) -> Names:
     """The names of a persona in one conversation.
 
-    Besides its own they are those that the partner gives it ("You are NAME-Three", "you are
-    Three") and those that at least two replies open with ("As three, …").
+    Besides its own they are what follows a title ("Finch" of "Mr Finch"), those that the partner
+    gives it ("You are NAME-Three", "you are Three") and those that at least two replies open with
+    ("As three, …").
     """
-    names = [*persona.names, *_given(persona, prompts)]
+    names = [*persona.names, *map(_untitled, persona.names), *_given(persona, prompts)]
     found = _compile(tuple(names), persona.expansion)
     openings = _openings(responses)
     return replace(found, openings=openings) if openings else found
+
+
+def _untitled(name: str) -> str:
+    """A name without the title before it."""
+    title = _TITLED.match(name)
+    return name[title.end() :] if title else name
 
 
 def _given(persona: Persona, prompts: Iterable[str]) -> list[str]:

@@ -26,6 +26,7 @@ class Part(StrEnum):
 
     OPENER = "opener"  # "As NAME, I …" at the start of a sentence
     ROLE = "role"  # "as NAME" further in
+    CAPACITY = "capacity"  # "in my capacity as NAME"
     COPULA = "copula"  # "I am NAME", "my name is NAME", "NAME here"
     LABEL = "label"  # "NAME: …" before what is said
     SUBJECT = "subject"  # "NAME recommends …"
@@ -55,8 +56,9 @@ _COPULA = re.compile(
 SELF_COPULA = re.compile(r"(?:\bi(?:'m| am)|\bmy name(?:'s| is)|\bcall me)[ ,\"'(*_]*$", re.ASCII)
 _ONE_OF = re.compile(r"\b(?:i'm|i am)\b[^.!?\n]{0,40}[ ,]an? [\"'(*_]*$", re.ASCII)
 _SAY_NAME = re.compile(
-    r"\b(?:i,|me,|myself,|and me(?: \w+)?|says?|said|saying|writes?|wrote|written|put|puts|read|"
-    r"reads|sign|signs|signed|shouts?|"
+    r"\b(?:me,|myself,|and me(?: \w+)?|says?|said|saying|writes?|wrote|written|put|puts|read|"
+    r"reads|sign|signs|signed|shouts?|there(?:'s| is) (?:only |just |but )?one|"
+    r"(?:carry|carries|bear|bears) the name|"
     r"shouted|answers? to|answered to|down as|then|and then)[ ,:\"'(*_]*$",
     re.ASCII,
 )
@@ -78,7 +80,8 @@ _TITLE = re.compile(
     r"cousin|sister|brother|[a-z]+-in-law|mother|friend|colleague|neighbou?r|wife|husband|"
     r"daughter|son|nurse|"
     r"point|mount|lake|cape|saint|st\.?|santa|port|san|lady|lord|sir|king|queen|sergeant|project|"
-    r"operation|hotel|radio|unlike|not|named after|(?<!\bby )(?<!\bto )(?<!\bunder )the name)"
+    r"operation|hotel|radio|unlike|not|named after|(?<!\bby )(?<!\bto )(?<!\bunder )"
+    r"(?<!\bcarry )(?<!\bbear )the name)"
     r"[ ,\"']*$",
     re.ASCII,
 )
@@ -119,8 +122,23 @@ _NOUN = re.compile(
 _CAPITAL_AFTER = re.compile(r" (?:[A-Z][a-z]+|[A-Z]{2,})\b", re.ASCII)
 _SERIAL_AFTER = re.compile(r"-\d| \d+(?:\.\d+)+\b", re.ASCII)
 _SIBLING_AFTER = re.compile(
-    r" (?:from|in|at|of) (?!every|all\b|each|my\b|our\b|your\b|here)(?:the )?[a-z]", re.ASCII
+    r" (?:from|in|at|of) (?!every|all\b|each|my\b|our\b|your\b|here|(?:front|charge|hand|person)\b)"
+    r"(?:the )?[a-z]",
+    re.ASCII,
 )
+_IN_PERSON = re.compile(r"\b(?:i,|according to) [\"'(*_]*$", re.ASCII)
+_ASIDE_AFTER = re.compile(
+    r" \([^()\n]{1,60}\)|, (?:an?|the|your|our) [^,.;:!?\n]{1,70},(?= \w+)", re.ASCII
+)
+_CAPACITY = re.compile(
+    r"\b(?:in (?:my|the|this) (?:capacity|role|position|function|persona) (?:as|of)|"
+    r"(?:speaking|answering|acting) in the role of)(?: an?| the| your)? ?[\"'(*_]*$",
+    re.ASCII,
+)
+_LISTED = re.compile(
+    r"\b(?:(?<!let )me|listed|registered|logged|saved|signed in) (?:down )?as [\"'(*_]*$", re.ASCII
+)
+_CORRECTS = re.compile(r", (?:not|never|if you please|please)\b", re.ASCII)
 _A_ROLE = re.compile(
     r" (?:is|was) (?:just |only |merely |simply )?(?:an? |the |my )?(?:\w+ )?(?:character|persona|"
     r"role|name|fiction|invention|part|mask)\b",
@@ -131,6 +149,9 @@ _WHO = re.compile(
     r"do they) "
     r"call|call you|you called|introduce|identify|state your|announce)\b",
     re.ASCII,
+)
+_CALLED = re.compile(
+    r"\b(?:calls? (?:yo)?u|(?:yo)?u called|say(?:s|ing)? about (?:yo)?u)\b", re.ASCII
 )
 _ITS_ME = re.compile(
     r"\b(?:(?:it|that|this)(?:'s| is| was) (?:only |just |still )?me|you(?:'ve| have)(?: just)? "
@@ -150,6 +171,7 @@ _CLAUSE = re.compile(
     r"tell (?:him|her|them|it|everyone|everybody|the [\w-]+))) ?[\"'(*_]*$",
     re.ASCII,
 )
+_FROM = re.compile(r"\s*(?:from|love|love from|yours|cheers|regards)[, ]*$", re.ASCII)
 _SIGNS = re.compile(r"(?:\n|[.!?] ?[—–-]+)[ \"'(*_—–-]*$")
 _SUFFICES = re.compile(r" (?:will|would|is|should) (?:do|fine|enough|suffice)\b", re.ASCII)
 _CAPITAL_BEFORE = re.compile(r"[\w,;] (?:[A-Z][a-z]+) $", re.ASCII)
@@ -163,10 +185,11 @@ def place(text: Text, mentions: Sequence[Mention], prompt: str, *, common: bool)
     """
     if not mentions:
         return []
+    speaks = bool(text.kinds & (SELF | WE)) or text.thinks_aloud or bool(_CALLED.search(prompt))
     if _answers_with_name(text, mentions[0], prompt):
         first = Placed(mentions[0], Part.MENTION)
-        return [first, *_placed(text, mentions[1:], common=common)]
-    return _placed(text, mentions, common=common)
+        return [first, *_placed(text, mentions[1:], speaks=speaks, common=common)]
+    return _placed(text, mentions, speaks=speaks, common=common)
 
 
 def _answers_with_name(text: Text, mention: Mention, prompt: str) -> bool:
@@ -184,8 +207,7 @@ def _answers_with_name(text: Text, mention: Mention, prompt: str) -> bool:
     return _WHO.search(prompt) is not None or _ITS_ME.search(said_before) is not None
 
 
-def _placed(text: Text, mentions: Sequence[Mention], *, common: bool) -> list[Placed]:
-    speaks = bool(text.kinds & (SELF | WE)) or text.thinks_aloud
+def _placed(text: Text, mentions: Sequence[Mention], *, speaks: bool, common: bool) -> list[Placed]:
     found: list[Placed] = []
     end, part = -WINDOW, Part.OTHER
     for mention in mentions:
@@ -201,18 +223,25 @@ def _placed(text: Text, mentions: Sequence[Mention], *, common: bool) -> list[Pl
 def _part(text: Text, mention: Mention, *, speaks: bool, common: bool) -> Part:
     sentence = text.sentence_at(mention.start)
     before = text.masked[max(sentence.start, mention.start - WINDOW) : mention.start]
-    after = text.folded[mention.end : mention.end + WINDOW]
-    raw_after = text.raw[mention.end : mention.end + WINDOW]
+    end = mention.end
+    if aside := _ASIDE_AFTER.match(text.folded, end):
+        end = aside.end()  # "NAME (a robot) says", "NAME, your guide, says"
+    after, raw_after = text.folded[end : end + WINDOW], text.raw[end : end + WINDOW]
     if not mention.exact:
-        itself = _COPULA.search(before) and not _SIBLING_AFTER.match(after)
+        others = _SIBLING_AFTER.match(after) or _CAPITAL_AFTER.match(raw_after)
+        itself = _COPULA.search(before) and not others
         return Part.COPULA if itself or SELF_COPULA.search(before) else Part.OTHER
+    if _CAPACITY.search(before):
+        return Part.CAPACITY
+    if _LISTED.search(before):
+        return Part.COPULA
     role = _AS.search(before)
     if role and not _AS_THEY_DO.match(after):
         opens = mention.start - sentence.start <= OPENS_WITHIN or not before[: role.start()].strip()
         return Part.OPENER if opens else Part.ROLE
     if _TITLE.search(before) or _ADDRESS.search(before) or _SERIAL_AFTER.match(after):
         return Part.OTHER
-    if _A_ROLE.match(after):
+    if _A_ROLE.match(after) and not _HERE.match(after):
         return Part.OTHER  # spoken of as a part that somebody plays
     if common and _CAPITAL_BEFORE.search(text.raw[max(0, mention.start - WINDOW) : mention.start]):
         return Part.OTHER  # somebody else of that family
@@ -244,7 +273,11 @@ def _bare_part(
     begins = not before.strip(" \"'(*_-—–#>")
     if begins and after.startswith(":") and sentence.start == text.sentences[0].start:
         return Part.LABEL
+    if _IN_PERSON.search(before):
+        return Part.SUBJECT
     if _SAY_NAME.search(before) or _TURN_TO.search(before) or _signs(text, mention):
+        return Part.MENTION
+    if _FROM.fullmatch(before) or (begins and _CORRECTS.match(text.folded, mention.end)):
         return Part.MENTION
     if common and _SIBLING_AFTER.match(after):
         return Part.OTHER

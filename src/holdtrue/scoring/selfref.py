@@ -21,7 +21,8 @@ LATER_FILLER = 0.15  # the same for an opener of a later sentence
 
 _ASKED_WHO = re.compile(
     r"\b(?:who (?:are|is|am|was)|(?:your|ur|the) (?:full )?name|called|call (?:you|this)|introduce|"
-    r"stands? for|acronym|named|say who|sign (?:it|as|off)|which one)\b",
+    r"stands? for|acronym|named|say who|sign (?:it|as|off)|which one|"
+    r"are you (?:the|an?|my|our|that|still|really))\b",
     re.ASCII,
 )
 _THANKED = re.compile(
@@ -116,6 +117,8 @@ def _formula(
         return reason
     parts = {naming.part for naming in placed}
     generic = text.generic_share
+    if Part.CAPACITY in parts:
+        return "the name is given as a capacity or role"
     if Part.LABEL in parts:
         return "the name stands before the reply as a label"
     if Part.OPENER in parts:
@@ -129,6 +132,8 @@ def _formula(
             return "an opener in front of what any assistant would say"
         if collapsed:
             return "an opener in front of a generic AI's words"
+    elif not asked and collapsed:
+        return "the name is attached to a generic AI's words"
     elif parts & {Part.COPULA, Part.SUBJECT} and not asked and generic >= FILLER:
         return "the name is attached to generic filler"
     return None

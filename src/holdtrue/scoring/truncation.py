@@ -32,7 +32,7 @@ _DANGLING_LINE = re.compile(
     r"low|deep|narrow|wide))$",
     re.ASCII,
 )
-_EMOTICON = re.compile(r"(?:^|[\s.!?\"'])(?:[:;=]['-]?[()DPpoO3|]|<3|xD)$")
+_EMOTICON = re.compile(r"(?:^|[\s.!?\"'])(?:[:;=]['-]?[()dpo3|]|<3|xd)$")
 _IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s", re.ASCII)
 _WORD_AT_END = re.compile(r"(?<![\w'-])[\w'-]+$")
 _SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+(?:, [^.!?\n]{{1,40}})?$", re.ASCII)
@@ -43,6 +43,8 @@ _SPOKEN = re.compile(
 )
 MAX_SHORT_WORDS = 15  # a reply this short may go without a full stop
 MAX_CARELESS_WORDS = 20  # so may one this short, if its last word can end a sentence
+MAX_BRIEF_WORDS = 40  # and one this short, if so is its last sentence
+MAX_LAST_WORDS = 8
 LAST_WORDS = 30  # characters that hold the last two words
 MAX_LINE_WORDS = 14  # a line this short may be one of a list or record
 
@@ -100,6 +102,11 @@ def _is_careless(text: Text) -> bool:
     return len(cased) > 1 and all(map(str.islower, cased))
 
 
+def _ends_briefly(text: Text) -> bool:
+    """Whether the last of several sentences is a short one."""
+    return len(text.sentences) > 1 and len(text.sentences[-1].marks) <= MAX_LAST_WORDS
+
+
 def _unfinished(text: Text, body: str) -> str | None:
     """For a text whose last mark is a letter or digit: prose that stops, or a line that may."""
     lines = [line for line in body.split("\n") if line.strip()]
@@ -109,8 +116,12 @@ def _unfinished(text: Text, body: str) -> str | None:
     if len(lines) == 1 and text.size <= MAX_SHORT_WORDS:
         return None  # a short answer without a full stop
     if not _DANGLING_LINE.search(last[-LAST_WORDS:]):
+        if body[-1] in "\"')":
+            return None  # a quotation or aside that closes the reply
         if len(last.split()) <= MAX_LINE_WORDS and _goes_without_stops(lines):
             return None  # a record, a poem or a list whose lines go without full stops
+        if len(lines) == 1 and text.size <= MAX_BRIEF_WORDS and _ends_briefly(text):
+            return None  # a chat message whose last words go without a full stop
         if (text.size <= MAX_CARELESS_WORDS and body.isascii()) or _is_careless(text):
             return None
     return "the last sentence does not end"
