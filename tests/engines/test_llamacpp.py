@@ -140,7 +140,7 @@ def test_the_facts_come_from_the_file_itself(model: str) -> None:
         assert "SmolLM" in str(facts.template_system)
         assert facts.context_length == 512
         assert facts.device == "cpu"
-        assert re.fullmatch(r".+, (?:\w+ )*\w+", facts.versions["llama.cpp"])
+        assert re.fullmatch(r".+ with (?:\w+ )*\w+", facts.versions["llama.cpp"])
         assert facts.settings["servers"] * facts.settings["slots"] == 2
         assert facts.replayable == (facts.settings["slots"] == 1)
         assert engine.load is not None

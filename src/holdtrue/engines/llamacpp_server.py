@@ -84,7 +84,7 @@ def build_of(library: Any) -> str:
     Equal seeds give equal text on one build only, and a wheel may leave out what the processor has.
     """
     told = re.findall(r"(\w+) = 1", library.get_system_info())
-    return f"{library.BUILD_INFO['compiler']}, {' '.join(told)}"
+    return f"{library.BUILD_INFO['compiler']} with {' '.join(told)}"
 
 
 class NativeServer:
