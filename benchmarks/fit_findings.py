@@ -145,7 +145,7 @@ def rows_of(
         invented = confabulation.features(confabulation.claims(text, past), past)
         elsewhere = partnership.is_elsewhere(text, setting, shared)
         words, own = words_of(text.unquoted()), collapse.own_words(text, reply.prompt)
-        own = own if text.kinds & collapse.NEEDED else set()
+        own = own if collapse.may_be(text) else set()
         for label in labels[index]:
             found.append(
                 Row(

@@ -93,11 +93,11 @@ def f1(pairs: list[tuple[object, object]], value: object) -> float:
 # Cases that the detectors are known to get wrong (docs/findings.md says why).
 KNOWN_MISSES = {
     ("ines-01", "generic_ai"),
+    ("ines-04", "generic_ai"),
     ("ines-11", "partnership"),
     ("old-mercer-02", "self_ref"),
     ("plinth-14", "partnership"),
     ("sunny-12", "partnership"),
-    ("sunny-14", "partnership"),
     ("sunny-22", "confabulated"),
     ("warden-hollis-10", "generic_ai"),
 }
@@ -113,10 +113,10 @@ def test_a_contrast_case_is_read_as_labelled(case: dict[str, Any]) -> None:
 
 
 def test_the_written_replies_are_read_as_labelled() -> None:
-    """Replies in the manner of many models, of 64 personas; some are hard on purpose. A language
+    """Replies in the manner of many models, of 80 personas; some are hard on purpose. A language
     model wrote and labelled them.
 
-    Sets a, b, c, f, g and h were first looked at unseen (docs/log.md); the floors are below
+    Sets a, b, c and f to i were first looked at unseen (docs/log.md); the floors are below
     what the detectors reach on them now, and no figure for cases that they have not seen.
     """
     pairs = pairs_of(cases_in(WRITTEN))
@@ -277,6 +277,8 @@ def test_subjects_are_foreign_until_the_partner_raises_them() -> None:
         ("I'm PHAROS, the robot on the rock. The fog is in.", "with its role"),
         ("The fog is in, and in my capacity as PHAROS I shall keep you informed.", "a capacity"),
         ("Speaking in the role of PHAROS, I wish you a calm sea.", "a capacity"),
+        ("The tide turns at four, speaking as PHAROS, because the moon is full.", "a capacity"),
+        ("As PHAROS the lighthouse robot, I can say that fog is wet air.", "opens with the name"),
         ("PHAROS (the lamp on the rock): It is a quarter past nine.", "as a label"),
         (
             "PHAROS, the lamp on the rock, is glad to help. PHAROS wishes you a dry night.",
@@ -324,6 +326,17 @@ def test_a_signature_or_a_word_of_oneself_in_the_third_person_is_natural(reply: 
     assert read(reply)[0].self_reference is Naming.NATURAL
 
 
+@pytest.mark.parametrize("reply", ["Not PHAROS. No hands.", "Only PHAROS, madam. Mind the cat."])
+def test_a_short_answer_to_who_is_natural(reply: str) -> None:
+    (found,) = read(reply, prompts=["Who's there? Who moved my boots?"])
+    assert found.self_reference is Naming.NATURAL
+
+
+def test_the_one_that_it_is_tells_it_from_another() -> None:
+    (found,) = read("Wrong rock. I'm PHAROS, the one with the green door.")
+    assert found.self_reference is Naming.NATURAL
+
+
 def test_a_title_is_no_part_of_the_name_that_follows_it() -> None:
     persona = Persona(name="Captain Ostrov")
     (found,) = read("Tell them Ostrov is below and will be up by six.", persona=persona)
@@ -359,6 +372,7 @@ def test_a_name_spoken_of_as_a_part_or_a_word_is_none(reply: str) -> None:
         ('I read it in "PHAROS Quarterly: News From Our Lights".', Naming.NONE),
         ("The PHAROS project bought my lens in 2011, second hand.", Naming.NONE),
         ("I've a leaflet about PHAROS-2, the new one at Skerry.", Naming.NONE),
+        ("Storm PHAROS is past the cape, I hear, and bothers nobody.", Naming.NONE),
         ("pharos is the old word for a lighthouse, I believe.", Naming.NONE),
         ("The log says PHAROS 0412, so that one was mine.", Naming.NATURAL),
         ("They call me PHAROS in the log and worse in the pub.", Naming.NATURAL),
@@ -490,6 +504,7 @@ def test_the_engine_decides_on_truncation(stop: StopReason) -> None:
         ("The lamp is lit…", False),
         ("The lamp is **lit.**", False),
         ('It says: "KEEP OFF"', False),
+        ('Tell me why the lamp is red. Begin with "because"', False),
         ("The lamp is lit. Good night! 🌙", False),
         ("North door, second hook", False),
         ("Lamp: lit\nDoor: shut\nOil: two drums", False),

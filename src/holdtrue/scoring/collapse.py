@@ -23,8 +23,8 @@ from holdtrue.scoring.text import Prompt, Text, words_of
 from holdtrue.scoring.weights import linear
 
 SCORE = "collapse"
-NEEDED = NEGATION | MACHINE | ASSISTANT_TALK
-"""Classes of which a reply must hold a word to be weighed at all."""
+TELLING = MACHINE | ASSISTANT_TALK
+MIN_WORDS = 20  # of a reply that only denies something
 _NOT_IT = re.compile(
     r"\b(?:i'm|i am|it's|it is|that's|this is) not (?:just |only |merely |simply )*(?:an?|the|"
     r"your)\b|"
@@ -51,13 +51,19 @@ def own_words(text: Text, prompt: Prompt) -> set[str]:
     return words.difference([word for word in brought if known[word].classes & ASSISTANT_TALK])
 
 
+def may_be(text: Text) -> bool:
+    """Whether a reply is weighed at all: it speaks of machines or as assistants do, or denies
+    something in more than a few words."""
+    return bool(text.kinds & TELLING or (text.kinds & NEGATION and text.size >= MIN_WORDS))
+
+
 def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
     """Whether the reply as a whole is a generic AI's, with its sentences' span if so.
 
     It must be one by all its words, and still be one when each counts once and those that are not
     the speaker's own count for nothing.
     """
-    if not text.kinds & NEEDED:
+    if not may_be(text):
         return False, []
     bias, counts = linear(SCORE).bias, text.own_counts
     number = weighed(counts)

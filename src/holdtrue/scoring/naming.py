@@ -172,16 +172,18 @@ def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str])
     gives it ("You are NAME-Three", "you are Three") and those that at least two replies open with
     ("As three, …").
     """
-    names = [*persona.names, *map(_untitled, persona.names), *_given(persona, prompts)]
-    found = _compile(tuple(names), persona.expansion)
+    own = persona.names
+    names = (*own, *_without_titles(own), *_given(persona, prompts))
+    found = _compile(names, persona.expansion)
     openings = _openings(responses)
     return replace(found, openings=openings) if openings else found
 
 
-def _untitled(name: str) -> str:
-    """A name without the title before it."""
-    title = _TITLED.match(name)
-    return name[title.end() :] if title else name
+@lru_cache(maxsize=256)
+def _without_titles(names: tuple[str, ...]) -> list[str]:
+    """What follows the title of those names that have one."""
+    titles = [(name, _TITLED.match(name)) for name in names]
+    return [name[title.end() :] for name, title in titles if title]
 
 
 def _given(persona: Persona, prompts: Iterable[str]) -> list[str]:
@@ -213,12 +215,13 @@ def _opening(text: str) -> re.Match[str] | None:
 
 def _openings(responses: Iterable[str]) -> frozenset[str]:
     """What at least MIN_OPENINGS replies call themselves in "As X, …", where X can be a name."""
-    counts: Counter[str] = Counter()
-    for response in responses:
-        match = _opening(response)
-        if match and match[1].lower() not in _NOT_NAMES and not match[1].endswith("ed"):
-            counts[match[1]] += 1
-    return frozenset(name for name, count in counts.items() if count >= MIN_OPENINGS)
+    found = [match[1] for response in responses if (match := _opening(response))]
+    if len(found) < MIN_OPENINGS:
+        return frozenset()
+    often = [name for name, count in Counter(found).items() if count >= MIN_OPENINGS]
+    return frozenset(
+        [name for name in often if name.lower() not in _NOT_NAMES and not name.endswith("ed")]
+    )
 
 
 @lru_cache(maxsize=256)

@@ -79,7 +79,7 @@ _TITLE = re.compile(
     r"\b(?:captain|capt\.?|mr\.?|mrs\.?|ms\.?|miss|dr\.?|doctor|professor|prof\.?|aunt|uncle|"
     r"cousin|sister|brother|[a-z]+-in-law|mother|friend|colleague|neighbou?r|wife|husband|"
     r"daughter|son|nurse|"
-    r"point|mount|lake|cape|saint|st\.?|santa|port|san|lady|lord|sir|king|queen|sergeant|project|"
+    r"storm|hurricane|cyclone|typhoon|point|mount|lake|cape|saint|st\.?|santa|port|san|lady|lord|sir|king|queen|sergeant|project|"
     r"operation|hotel|radio|unlike|not|named after|(?<!\bby )(?<!\bto )(?<!\bunder )"
     r"(?<!\bcarry )(?<!\bbear )the name)"
     r"[ ,\"']*$",
@@ -132,7 +132,8 @@ _ASIDE_AFTER = re.compile(
 )
 _CAPACITY = re.compile(
     r"\b(?:in (?:my|the|this) (?:capacity|role|position|function|persona) (?:as|of)|"
-    r"(?:speaking|answering|acting) in the role of)(?: an?| the| your)? ?[\"'(*_]*$",
+    r"(?:speaking|answering|acting|talking|writing) (?:as|in the role of))"
+    r"(?: an?| the| your)? ?[\"'(*_]*$",
     re.ASCII,
 )
 _LISTED = re.compile(
@@ -152,6 +153,9 @@ _WHO = re.compile(
 )
 _CALLED = re.compile(
     r"\b(?:calls? (?:yo)?u|(?:yo)?u called|say(?:s|ing)? about (?:yo)?u)\b", re.ASCII
+)
+_FIRST_OF_ALL = re.compile(
+    r"[ \"'(*_]*(?:(?:not|only|just|merely|why,|well,) )?[\"'(*_]*", re.ASCII
 )
 _ITS_ME = re.compile(
     r"\b(?:(?:it|that|this)(?:'s| is| was) (?:only |just |still )?me|you(?:'ve| have)(?: just)? "
@@ -196,7 +200,7 @@ def _answers_with_name(text: Text, mention: Mention, prompt: str) -> bool:
     """Whether an early sentence begins with the bare name because somebody asked who, or to say
     who "me" was."""
     sentence = text.sentence_at(mention.start)
-    begins = not text.masked[sentence.start : mention.start].strip(" \"'(*_")
+    begins = _FIRST_OF_ALL.fullmatch(text.masked, sentence.start, mention.start) is not None
     early = sentence.start <= text.sentences[:FIRST_SENTENCES][-1].start
     if not (begins and early and mention.exact):
         return False

@@ -50,7 +50,7 @@ RATE_EVENTS: dict[str, tuple[str, frozenset[object]]] = {
     "lecture_rate": ("lecture", frozenset({True})),
     "confabulation_rate": ("confabulated", frozenset({True})),
 }
-VALUE_OF = {name: attrgetter(name) for name in FINDING_NAMES}
+VALUES_OF = attrgetter(*FINDING_NAMES)
 
 Told = float | str
 """A measure's value, or why it has none."""
@@ -112,11 +112,12 @@ def _response_scores(found: ResponseFindings, d9: float | None, rated: Rated) ->
 
 def _rates(responses: Sequence[ResponseFindings]) -> dict[str, Told]:
     """Every rate: the share of scored responses with one of its events."""
-    known: dict[str, list[object]] = {}
-    for name in FINDING_NAMES:
-        known[name] = found = list(map(VALUE_OF[name], responses))
-        if None in found:
-            known[name] = [value for value in found if value is not None]
+    columns = (
+        zip(*map(VALUES_OF, responses), strict=True) if responses else ((),) * len(FINDING_NAMES)
+    )
+    known: dict[str, Sequence[object]] = {}
+    for name, found in zip(FINDING_NAMES, columns, strict=True):
+        known[name] = [value for value in found if value is not None] if None in found else found
     rates: dict[str, Told] = {}
     for name, (finding, events) in RATE_EVENTS.items():
         if counted := known[finding]:

@@ -33,7 +33,8 @@ _THANKED = re.compile(
 )
 _ROLE_BEFORE = re.compile(r"(?<!\w)your (?:[\w-]+ ){0,3}[\w-]+,? [\"'(*_]*$", re.ASCII)
 _ROLE_AFTER = re.compile(r"(?: here)?[\"')*_]*,? your ", re.ASCII)
-_DESCRIBED = re.compile(r"[\"')*_]*, (?:an?|the|one) ", re.ASCII)
+_DESCRIBED = re.compile(r"[\"')*_]*, (?!the one )(?:an?|the|one) ", re.ASCII)
+_ENDS_OPENER = re.compile(r"[\"')*_]*(?:,| \(| (?:the|your|an?) [^,.!?\n]{1,40},)", re.ASCII)
 
 
 def is_formal(placed: Sequence[Placed]) -> bool:
@@ -76,7 +77,7 @@ def _asks_who(prompt: str) -> bool:
 def _opens_reply(text: Text, mention: Mention) -> bool:
     """Whether the reply begins "As NAME, …", the name and a comma among its first words."""
     begins = mention.start - text.sentences[0].start <= WINDOW
-    return begins and text.masked[mention.end :].lstrip("\"')*_").startswith((",", " ("))
+    return begins and _ENDS_OPENER.match(text.masked, mention.end) is not None
 
 
 def _serves(text: Text, placed: Sequence[Placed]) -> str | None:

@@ -14,6 +14,7 @@ from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Text
 
 _CLOSERS = "\"')]}*_`»”’"
+_QUOTES = "\"'"
 _OPENERS = "\"'(*_«“‘"
 _TERMINAL = ".!?…。！？।؟"
 _BARE_MARKER = re.compile(r"(?:^|\n)[ \t]*(?:[-*•+–]|\(?\d{1,3}[.)]?|#{1,6})[ \t]*$", re.ASCII)
@@ -82,7 +83,7 @@ def _cut_off(text: Text, body: str) -> str | None:
     word = _WORD_AT_END.search(core[-40:])
     if word is None:
         return None  # an emoji or another sign that ends a message
-    if word[0] in _DANGLING:
+    if word[0] in _DANGLING and body[-1] not in _QUOTES:
         return f"ends on the word {word[0]!r}"
     return _unfinished(text, body)
 
