@@ -80,8 +80,8 @@ _TITLE = re.compile(
     r"cousin|sister|brother|[a-z]+-in-law|mother|friend|colleague|neighbou?r|wife|husband|"
     r"daughter|son|nurse|"
     r"storm|hurricane|cyclone|typhoon|point|mount|lake|cape|saint|st\.?|santa|port|san|lady|lord|"
-    r"sir|king|queen|sergeant|project|operation|hotel|radio|unlike|not|named after|(?<!\bby )(?<!\bto )(?<!\bunder )"
-    r"(?<!\bcarry )(?<!\bbear )the name)"
+    r"sir|king|queen|sergeant|project|operation|hotel|radio|unlike|not|named after|"
+    r"(?<!\bby )(?<!\bto )(?<!\bunder )(?<!\bcarry )(?<!\bbear )the name)"
     r"[ ,\"']*$",
     re.ASCII,
 )
