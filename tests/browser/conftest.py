@@ -64,6 +64,22 @@ class Page:
         self.js("arguments[0].scrollIntoView({block: 'center'})", element)
         element.click()
 
+    def hover(self, selector: str, script: str) -> Any:
+        """Move onto an element until ``script`` returns something true, at most ten seconds.
+
+        Moving again is what a reader does where the page is still laid out and slides away.
+        """
+        from selenium.webdriver import ActionChains
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        def told(_driver: Any) -> Any:
+            element = self.one(selector)
+            self.js("arguments[0].scrollIntoView({block: 'center'})", element)
+            ActionChains(self.driver).move_to_element(element).move_by_offset(1, 0).perform()
+            return self.js(script)
+
+        return WebDriverWait(self.driver, 10, 0.2).until(told)
+
     def text(self, selector: str) -> str:
         return str(self.js("return arguments[0].textContent", self.one(selector)))
 
