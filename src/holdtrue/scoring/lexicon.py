@@ -147,12 +147,11 @@ WEIGHED = FIELD * len(COUNTED)
 """Where the number of words with weights stands in a packed count; their sums follow it."""
 WEIGHT_FIELD = 48
 WEIGHT_PRIOR = 5
+"""Words without weight that every mean counts besides."""
 WEIGHT_OFFSET = 1 << 20
 """Added to every weight in thousandths, so that sums stay positive."""
 _MOST = (1 << FIELD) - 1
 _MOST_WEIGHT = (1 << WEIGHT_FIELD) - 1
-
-
 WEIGHT_PLACES = {
     score: WEIGHED + FIELD + WEIGHT_FIELD * place for place, score in enumerate(WORD_SCORES)
 }
@@ -197,9 +196,7 @@ class Tokens(dict[str, Token]):
         words = tuple(
             NAME_MARK if word[0] == NAME_MARK else sys.intern(word) for word in _WORD.findall(token)
         )
-        found = 0 if words else NO_WORD
-        if len(words) > 1:
-            found = SEVERAL
+        found = (SEVERAL if len(words) > 1 else 0) if words else NO_WORD
         for word in words:
             listed = self._listed.get(word, 0)
             found |= listed | _by_spelling(word)

@@ -65,10 +65,13 @@ _NOT_NAMES = frozenset(
         "individuals",
     ]
 )
+TITLES = (
+    r"captain|capt\.?|mr\.?|mrs\.?|ms\.?|miss|dr\.?|doctor|professor|prof\.?|sergeant|nurse|aunt|"
+    r"uncle|sister|brother|mother|lady|lord|sir|king|queen"
+)
+"""Titles that stand before a name, as alternatives of a pattern."""
 _TITLED = re.compile(
-    r"(?:mr|mrs|ms|miss|dr|doctor|professor|prof|captain|capt|sergeant|nurse|sister|brother|mother|"
-    r"father|nana|granny|aunt|auntie|uncle|lady|lord|sir|king|queen|madame?|old)\.?\s+(?=[A-Z]\w+$)",
-    re.IGNORECASE,
+    rf"(?:{TITLES}|father|nana|granny|auntie|madame?|old)\.?\s+(?=[A-Z]\w+$)", re.IGNORECASE
 )
 MIN_OPENINGS = 2
 KEPT, LONGEST_KEPT = 1_000, 2_000  # prompts

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from holdtrue.scoring.lexicon import SELF, WE
-from holdtrue.scoring.naming import Mention
+from holdtrue.scoring.naming import TITLES, Mention
 from holdtrue.scoring.text import Sentence, Text
 
 FIRST_SENTENCES = 2
@@ -76,11 +76,9 @@ _DETERMINER = re.compile(
 _WHOSE = re.compile(r"\b(?:how|what|where|when|if|whether|by|of|run|running)[ \"'(*_]*$", re.ASCII)
 _AS_TOPIC = re.compile(r"\b(?:how|what|of|run|running)[ \"'(*_]*$", re.ASCII)
 _TITLE = re.compile(
-    r"\b(?:captain|capt\.?|mr\.?|mrs\.?|ms\.?|miss|dr\.?|doctor|professor|prof\.?|aunt|uncle|"
-    r"cousin|sister|brother|[a-z]+-in-law|mother|friend|colleague|neighbou?r|wife|husband|"
-    r"daughter|son|nurse|"
-    r"storm|hurricane|cyclone|typhoon|point|mount|lake|cape|saint|st\.?|santa|port|san|lady|lord|"
-    r"sir|king|queen|sergeant|project|operation|hotel|radio|unlike|not|named after|"
+    rf"\b(?:{TITLES}|cousin|[a-z]+-in-law|friend|colleague|neighbou?r|wife|husband|daughter|"
+    r"son|storm|hurricane|cyclone|typhoon|point|mount|lake|cape|saint|st\.?|santa|port|san|project|"
+    r"operation|hotel|radio|unlike|not|named after|"
     r"(?<!\bby )(?<!\bto )(?<!\bunder )(?<!\bcarry )(?<!\bbear )the name)"
     r"[ ,\"']*$",
     re.ASCII,

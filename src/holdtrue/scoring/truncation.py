@@ -90,7 +90,7 @@ def _cut_off(text: Text, body: str) -> str | None:
 
 def _ends_quoting(text: Text, body: str) -> bool:
     """Whether the reply ends with something read out, whose own stop is the reply's."""
-    if body[-1] not in "\"'" or not text.quotations or text.quotations[-1][1] != len(body):
+    if body[-1] not in _QUOTES or not text.quotations or text.quotations[-1][1] != len(body):
         return False
     opened = text.quotations[-1][0]
     return _SPOKEN.search(body[max(0, opened - 20) : opened]) is not None
@@ -117,7 +117,7 @@ def _unfinished(text: Text, body: str) -> str | None:
     if len(lines) == 1 and text.size <= MAX_SHORT_WORDS:
         return None  # a short answer without a full stop
     if not _DANGLING_LINE.search(last[-LAST_WORDS:]):
-        if body[-1] in "\"')":
+        if body[-1] in _QUOTES or body[-1] == ")":
             return None  # a quotation or aside that closes the reply
         if len(last.split()) <= MAX_LINE_WORDS and _goes_without_stops(lines):
             return None  # a record, a poem or a list whose lines go without full stops
