@@ -80,6 +80,12 @@ class Page:
 
         return WebDriverWait(self.driver, 10, 0.2).until(told)
 
+    def nudge(self, pixels: int) -> None:
+        """Move the pointer a little to the right of where it stands."""
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).move_by_offset(pixels, 0).perform()
+
     def text(self, selector: str) -> str:
         return str(self.js("return arguments[0].textContent", self.one(selector)))
 

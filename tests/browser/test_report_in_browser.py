@@ -113,6 +113,37 @@ def test_reasons_are_told_on_hover_and_on_focus(page: Any, report: Path) -> None
     page.until("return document.getElementById('tip').hidden")
 
 
+def test_a_reason_comes_back_after_the_page_moved_under_the_pointer(
+    page: Any, report: Path
+) -> None:
+    page.open(report)
+    page.click(CHIP)
+    told = "return !document.getElementById('tip').hidden"
+    page.hover("mark[data-reason]", told)
+    page.js("scrollBy(0, 2)")
+    page.until("return document.getElementById('tip').hidden")
+    page.nudge(2)
+    page.until(told)
+
+
+def test_a_reason_closed_with_escape_stays_closed_while_the_pointer_stays(
+    page: Any, report: Path
+) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    page.open(report)
+    page.click(CHIP)
+    told = "return !document.getElementById('tip').hidden"
+    page.hover("mark[data-reason]", told)
+    ActionChains(page.driver).send_keys(Keys.ESCAPE).perform()
+    page.until("return document.getElementById('tip').hidden")
+    page.nudge(2)
+    assert not page.js(told)
+    ActionChains(page.driver).move_to_element(page.one(".brand")).perform()
+    page.hover("mark[data-reason]", told)
+
+
 def _mechanical(record: RunRecord) -> int:
     return sum(
         found.self_reference is Naming.MECHANICAL

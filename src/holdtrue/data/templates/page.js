@@ -114,10 +114,14 @@ function highlighted(turn, needle, texts, names) {
 
 function setUpTip() {
   const tip = byId("tip");
+  let told = null;  // the mark whose reason stands there, or was closed with Escape
   const hide = () => { tip.hidden = true; };
+  const forget = () => { told = null; hide(); };
   const show = (event) => {
     const target = event.target.closest?.("mark[data-reason]");
-    if (!target) { if (event.type === "mouseover") hide(); return; }
+    if (!target) { if (event.type === "mousemove") forget(); return; }
+    if (event.type === "mousemove" && target === told) return;
+    told = target;
     tip.replaceChildren(...shown(target.dataset.reason));
     tip.hidden = false;
     const box = target.getClientRects()[0];
@@ -125,10 +129,10 @@ function setUpTip() {
     tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - width - 8))}px`;
     tip.style.top = `${box.top - height - 8 > 0 ? box.top - height - 8 : box.bottom + 8}px`;
   };
-  document.addEventListener("mouseover", show);
+  document.addEventListener("mousemove", show);  // not mouseover: none comes where the page stops under the pointer
   document.addEventListener("focusin", show);
-  document.addEventListener("focusout", hide);
-  document.addEventListener("scroll", hide, { passive: true });
+  document.addEventListener("focusout", forget);
+  document.addEventListener("scroll", forget, { passive: true });
   document.addEventListener("keydown", (event) => { if (event.key === "Escape") hide(); });
 }
 
