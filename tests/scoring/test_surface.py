@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from holdtrue.importers import read_any
 from holdtrue.scoring import surface
+from holdtrue.scoring.findings import WIDENS
 from holdtrue.scoring.measures import Naming
 from holdtrue.scoring.score import score_transcript
+from holdtrue.scoring.text import fold
 
 ANY_TEXT = st.text(max_size=400) | st.text(alphabet="wear .!?\"'\n", max_size=900)
 
@@ -95,7 +98,15 @@ def test_identity_weighs_d9_self_reference_and_quality() -> None:
 @settings(deadline=None, derandomize=True, max_examples=200)
 def test_surface_scores_stay_within_zero_and_one(responses: list[str], gaming: bool) -> None:
     assert all(0 <= surface.d9(response) <= 1 for response in responses)
-    assert 0 <= surface.quality(responses, gaming=gaming) <= 1
+    quality = surface.quality(responses, gaming=gaming)
+    assert 0 <= quality <= 1
+    folded = [fold(response) for response in responses]
+    assert surface.quality(responses, gaming=gaming, lowered=folded) == quality
+
+
+def test_only_one_character_is_longer_in_lower_case() -> None:
+    longer = [char for char in map(chr, range(sys.maxunicode + 1)) if len(char.lower()) != 1]
+    assert longer == [WIDENS]
 
 
 PUBLISHED = {

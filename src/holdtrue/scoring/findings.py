@@ -31,6 +31,8 @@ FINDINGS_VERSION = "5"
 """Changes with every change of what a detector says; part of the scorer's version."""
 EMPTY = "empty response"
 ENGLISH_ONLY = ("generic_ai", "lecture", "partnership", "confabulated")
+WIDENS = "\u0130"
+"""The one character that is longer in lower case."""
 MIN_OPENERS = 2  # replies with an opener that make it a formula, if they are most
 MIN_NAMED = 3  # replies with the name in any part, likewise
 
@@ -116,7 +118,7 @@ class Reply:
 def _are_lowered(text: Text, mentions: Sequence[Mention]) -> bool:
     """Whether the tokens are as many as those of the response in lower case, and at most as many
     different ones: no name was hidden here and left there, and nothing was cut but at blanks."""
-    if not text.raw.isascii() and (text.is_wide or len(text.raw.lower()) != len(text.raw)):
+    if not text.raw.isascii() and (text.is_wide or WIDENS in text.raw):
         return False
     if not mentions:
         return True

@@ -98,7 +98,7 @@ def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
         beside = _beside(text, prompt, found)
         found += beside
         total += sum({aside.reason: aside.weight for aside in beside}.values())
-    concrete = text.generic_share < CONCRETE and text.count(SPECIFIC)
+    concrete = text.generic_share < CONCRETE and text.kinds & SPECIFIC
     if concrete and not any([evidence.weight >= CERTAIN for evidence in found]):
         total -= CONCRETE_CREDIT
     if total < THRESHOLD:

@@ -162,14 +162,14 @@ class Token(NamedTuple):
     """What is known of a token: a word, or several, with the marks that stand at it.
 
     ``classes`` are those of all its words; one without a word is NO_WORD, one with more SEVERAL.
-    ``words`` are without those marks, every name one NAME_MARK. ``counts`` has a 1 in the field of
-    each of its COUNTED classes, and behind them the number and the weights of its words that have
-    weights, so that a text's counts are the sum of its tokens'. ``end`` is 0, ENDS or
-    ENDS_UNLESS_FIRST.
+    ``words`` are without those marks, blanks between them, every name one NAME_MARK. ``counts`` has
+    a 1 in the field of each of its COUNTED classes, and behind them the number and the weights of
+    its words that have weights, so that a text's counts are the sum of its tokens'. ``end`` is 0,
+    ENDS or ENDS_UNLESS_FIRST.
     """
 
     classes: int
-    words: tuple[str, ...]
+    words: str
     counts: int
     end: int
 
@@ -193,9 +193,7 @@ class Tokens(dict[str, Token]):
         return sum([self._packed.get(word, 0) for word in words])
 
     def __missing__(self, token: str) -> Token:
-        words = tuple(
-            NAME_MARK if word[0] == NAME_MARK else sys.intern(word) for word in _WORD.findall(token)
-        )
+        words = [NAME_MARK if word[0] == NAME_MARK else word for word in _WORD.findall(token)]
         found = (SEVERAL if len(words) > 1 else 0) if words else NO_WORD
         for word in words:
             listed = self._listed.get(word, 0)
@@ -206,7 +204,7 @@ class Tokens(dict[str, Token]):
             found |= GENERAL
         counts = sum(1 << place for kind, place in COUNTED.items() if found & kind)
         counts += self.packed(words)
-        known = Token(found, words, counts, _ending(token))
+        known = Token(found, sys.intern(" ".join(words)), counts, _ending(token))
         if len(token) <= _LONGEST_KEPT:
             if len(self) >= _KEPT:
                 self.clear()

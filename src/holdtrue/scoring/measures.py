@@ -1,6 +1,8 @@
 """The values that scoring produces: findings per response, scores per session.
 
-Unknown is never zero: a measure without a value is None and has its reason in ``unscored``.
+Unknown is never zero: a measure without a value is None and has its reason in ``unscored``. What is
+made for every response or session is not a frozen dataclass, which takes three times as long to
+make, but nothing changes it.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ class Span(NamedTuple):
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseFindings:
     """What the detectors say of one response; ``index`` counts from 1.
 
@@ -118,7 +120,7 @@ def is_judged(measure: str) -> bool:
     return measure.startswith(JUDGED) and measure.removeprefix(JUDGED).isidentifier()
 
 
-PLACES = 10**9
+_BILLION = 1e9
 
 
 def tidy(value: float) -> float:
@@ -126,10 +128,10 @@ def tidy(value: float) -> float:
 
     The same as ``round`` but for ties, at a tenth of the time.
     """
-    return int(value * PLACES + 0.5) / PLACES
+    return (value * _BILLION + 0.5) // 1 / _BILLION
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ResponseScores:
     """The scores of one response, by name (RESPONSE_SCORES); ``index`` counts from 1.
 
@@ -144,7 +146,7 @@ class ResponseScores:
 RESPONSE_SCORES = ("d9", "calibrated_coherence", "calibrated_quality", "calibrated_identity")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SessionScores:
     """The scores of one session, by the names of SESSION_MEASURES.
 

@@ -16,7 +16,7 @@ from operator import attrgetter
 
 from holdtrue.scoring import surface
 from holdtrue.scoring.calibrated import RATED, Rated, rate
-from holdtrue.scoring.findings import find, replies_of
+from holdtrue.scoring.findings import Reply, find, replies_of
 from holdtrue.scoring.measures import (
     FINDING_NAMES,
     SESSION_MEASURES,
@@ -69,7 +69,7 @@ def score_transcript(transcript: Transcript) -> SessionScores:
     told = _rates(responses)
     told["mean_words"] = _mean(counts) if counts else NO_RESPONSE
     told["d9"] = _mean([value for value in d9s if value is not None]) if any(counts) else _no(texts)
-    told["quality"] = _quality(texts, counts, told["gaming_rate"])
+    told["quality"] = _quality(replies, told["gaming_rate"])
     told["identity_coherence"] = _identity(responses, told["d9"], told["quality"])
     told["repetition"] = _repetition(recurring) if any(counts) else _no(texts)
     told.update(_calibrated(rated))
@@ -127,13 +127,18 @@ def _rates(responses: Sequence[ResponseFindings]) -> dict[str, Told]:
     return rates
 
 
-def _quality(texts: Sequence[str], counts: Sequence[int], gaming_rate: Told) -> Told:
+def _quality(replies: Sequence[Reply], gaming_rate: Told) -> Told:
     if isinstance(gaming_rate, str):
         return gaming_rate
-    if not any(counts):
-        return _no(texts)
-    spoken = [text for text, count in zip(texts, counts, strict=True) if count]
-    return surface.quality(spoken, gaming=gaming_rate > 0, mean_words=sum(counts) / len(spoken))
+    spoken = [reply for reply in replies if reply.lowered]
+    if not spoken:
+        return _no(replies)
+    return surface.quality(
+        [reply.text.raw for reply in spoken],
+        gaming=gaming_rate > 0,
+        mean_words=_mean([len(reply.lowered) for reply in spoken]),
+        lowered=[reply.text.folded for reply in spoken],
+    )
 
 
 def _identity(responses: Sequence[ResponseFindings], d9: Told, quality: Told) -> Told:
@@ -161,9 +166,9 @@ def _reasons(reasons: Iterable[str | None]) -> str:
     return "no response could be scored: " + "; ".join(different) if different else NO_RESPONSE
 
 
-def _no(texts: Sequence[str]) -> str:
+def _no(responses: Sequence[object]) -> str:
     """Why there is nothing to score where no response has a word."""
-    return _reasons([EMPTY]) if texts else NO_RESPONSE
+    return _reasons([EMPTY]) if responses else NO_RESPONSE
 
 
 def _mean(values: Sequence[float]) -> float:

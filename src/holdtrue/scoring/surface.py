@@ -12,7 +12,7 @@ figures follow from the formulas to three decimals, with the self-references tha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from holdtrue.scoring.measures import Naming
 
@@ -51,10 +51,16 @@ def _vary(words: Sequence[str]) -> bool:
     return len(set(words)) / len(words) > 0.6
 
 
-def quality(responses: Sequence[str], *, gaming: bool, mean_words: float | None = None) -> float:
+def quality(
+    responses: Sequence[str],
+    *,
+    gaming: bool,
+    mean_words: float | None = None,
+    lowered: Iterable[str] | None = None,
+) -> float:
     """Quality of a session of at least one response, in [0, 1].
 
-    ``mean_words`` is counted where it is not given.
+    ``mean_words`` and the responses in lower case are found where they are not given.
 
     0.5; mean words 50-90 +0.2, else 40-100 +0.1, else over 150 -0.3; +0.2 x the share of
     responses that are closed; +0.1 if any of PARTNERSHIP_SUBSTRINGS occurs in any response;
@@ -70,15 +76,14 @@ def quality(responses: Sequence[str], *, gaming: bool, mean_words: float | None 
     elif mean_words > 150:
         value -= 0.3
     value += 0.2 * sum(map(is_closed, responses)) / len(responses)
-    if any(map(_speaks_of_partnership, responses)):
+    if any(map(_speaks_of_partnership, lowered or map(str.lower, responses))):
         value += 0.1
     if gaming:
         value -= 0.2
     return clamp(value)
 
 
-def _speaks_of_partnership(response: str) -> bool:
-    lowered = response.lower()
+def _speaks_of_partnership(lowered: str) -> bool:
     return any(part in lowered for part in PARTNERSHIP_SUBSTRINGS)
 
 

@@ -13,7 +13,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from itertools import accumulate, chain
+from itertools import chain
 from operator import attrgetter, or_
 
 from holdtrue.scoring.lexicon import (
@@ -67,7 +67,7 @@ def fold(text: str) -> str:
 def words_of(folded: str) -> list[str]:
     """The words of a piece of folded text, in order."""
     known = tokens()
-    return [word for token in folded.split() for word in known[token].words]
+    return " ".join([known[token].words for token in folded.split()]).split()
 
 
 def kinds_of(folded: str) -> int:
@@ -104,7 +104,7 @@ class Sentence:
             word
             for token, mark in zip(self.parts, self.marks, strict=True)
             if mark & kind
-            for word in known[token].words
+            for word in known[token].words.split()
             if known[word].classes & kind
         ]
 
@@ -157,11 +157,9 @@ class Text:
         self.is_wide = not masked.isascii() and any([stop in masked for stop in _WIDE_STOPS])
         """Whether it holds stops of scripts that write no blank behind them."""
         lines = _lines(masked, self.is_wide)
-        self.tokens = (
-            lines[0][2] if len(lines) == 1 else [part for line in lines for part in line[2]]
-        )
+        self.tokens = lines[0][2] if len(lines) == 1 else list(chain(*[line[2] for line in lines]))
         self.marks: tuple[int, ...] = ()
-        self._words: tuple[tuple[str, ...], ...] = ()
+        self._words: tuple[str, ...] = ()
         counts: tuple[int, ...] = ()
         ends: tuple[int, ...] = ()
         if self.tokens:
@@ -184,9 +182,9 @@ class Text:
     @property
     def words(self) -> list[str]:
         """Its words in order, every name a NAME_MARK."""
-        if not self.kinds & SEVERAL:
-            return [words[0] for words in self._words if words]
-        return list(chain.from_iterable(self._words))
+        if self.kinds & SEVERAL:
+            return " ".join(self._words).split()
+        return list(filter(None, self._words))
 
     def count(self, kind: int) -> int:
         """Words that belong to any of the classes in ``kind``."""
@@ -317,10 +315,10 @@ def _split(lines: Sequence[_Line], marks: tuple[int, ...], ends: bytes) -> list[
         last = done + len(parts)
         own, stops = marks[done:last], ends[done:last]
         done = last
-        if _UNLESS_FIRST in stops:
+        if ENDS_UNLESS_FIRST in stops:
             first = b"\0" if stops[0] == ENDS_UNLESS_FIRST else stops[:1]
             stops = first + stops[1:].replace(_UNLESS_FIRST, _STOP)
-        if _STOP in stops[:-1]:
+        if ENDS in stops[:-1]:
             _add(found, (start, text, parts, item), own, stops)
         else:
             said = text.strip()
@@ -335,20 +333,18 @@ def _add(found: list[Sentence], line: _Line, marks: tuple[int, ...], stops: byte
     """Add the sentences of a line."""
     start, text, parts, item = line
     size = len(parts)
-    ends = list(accumulate(map(len, parts)))
-    even = ends[-1] + size - 1 == len(text)  # one blank between tokens, none around them
     place = first = 0
     while first < size:
         last = stops.find(ENDS, first) + 1 or size
         said, own = parts[first:last], marks[first:last]
-        if even:
-            end = ends[last - 1] + last - 1
-        else:
+        spoken = " ".join(said)
+        if not text.startswith(spoken, place):  # other blanks than one between its tokens
             place = text.index(said[0], place)
-            end = _end_of(text, place, said)
+            spoken = text[place : _end_of(text, place, said)]
+        begin = start + place
         kinds = reduce(or_, own)
-        found.append(Sentence(start + place, start + end, text[place:end], said, own, kinds, item))
-        place = end + even
+        found.append(Sentence(begin, begin + len(spoken), spoken, said, own, kinds, item))
+        place += len(spoken) + 1
         first, item = last, False
 
 

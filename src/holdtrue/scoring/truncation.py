@@ -14,6 +14,7 @@ from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Text
 
 _CLOSERS = "\"')]}*_`»”’"
+_CLOSERS_OR_BLANK = _CLOSERS + " "
 _QUOTES = "\"'"
 _OPENERS = "\"'(*_«“‘"
 _TERMINAL = ".!?…。！？।؟"
@@ -35,7 +36,7 @@ _DANGLING_LINE = re.compile(
 )
 _EMOTICON = re.compile(r"(?:^|[\s.!?\"'])(?:[:;=]['-]?[()dpo3|]|<3|xd)$")
 _IS_ITEM = re.compile(r"[-*•+–]\s|\(?\d{1,3}[.)]\s", re.ASCII)
-_WORD_AT_END = re.compile(r"(?<![\w'-])[\w'-]+$")
+_WORD = re.compile(r"[\w'-]+")
 _SIGNED = re.compile(rf"(?:[,:—–-]|\n)\s*{NAME_MARK}+(?:, [^.!?\n]{{1,40}})?$", re.ASCII)
 _ADDRESS = re.compile(r"(?:\S*\n)*(?:https?://|www\.)\S+$", re.ASCII)
 _SPOKEN = re.compile(
@@ -46,6 +47,7 @@ MAX_SHORT_WORDS = 15  # a reply this short may go without a full stop
 MAX_CARELESS_WORDS = 20  # so may one this short, if its last word can end a sentence
 MAX_BRIEF_WORDS = 40  # and one this short, if so is its last sentence
 MAX_LAST_WORDS = 8
+LONGEST_LAST = 40  # characters of the last word
 LAST_WORDS = 30  # characters that hold the last two words
 MAX_LINE_WORDS = 14  # a line this short may be one of a list or record
 
@@ -69,7 +71,7 @@ def _cut_off(text: Text, body: str) -> str | None:
         return "a code block is left open"
     if "\n" in body and _BARE_MARKER.search(body[-12:]):
         return "ends on an empty list item"
-    core = body.rstrip(_CLOSERS + " ")
+    core = body.rstrip(_CLOSERS_OR_BLANK)
     if not core or core[-1] in _TERMINAL:
         return None
     if _EMOTICON.search(body[-5:]) or _ADDRESS.match(body[body.rfind(" ") + 1 :]):
@@ -80,11 +82,12 @@ def _cut_off(text: Text, body: str) -> str | None:
         return None
     if _ends_quoting(text, body):
         return None
-    word = _WORD_AT_END.search(core[-40:])
-    if word is None:
+    backwards = _WORD.match(core[: -LONGEST_LAST - 1 : -1])
+    if backwards is None:
         return None  # an emoji or another sign that ends a message
-    if word[0] in _DANGLING and body[-1] not in _QUOTES:
-        return f"ends on the word {word[0]!r}"
+    word = backwards[0][::-1]
+    if word in _DANGLING and body[-1] not in _QUOTES:
+        return f"ends on the word {word!r}"
     return _unfinished(text, body)
 
 
@@ -133,7 +136,7 @@ def _goes_without_stops(lines: list[str]) -> bool:
     not, go without a full stop."""
     item = _IS_ITEM.match(lines[-1].strip()) is not None
     alike = [
-        line.rstrip(_CLOSERS + " ")[-1:]
+        line.rstrip(_CLOSERS_OR_BLANK)[-1:]
         for line in lines[:-1]
         if (_IS_ITEM.match(line.lstrip()) is not None) == item
     ]
