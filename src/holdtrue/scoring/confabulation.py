@@ -62,10 +62,10 @@ def claims(text: Text, setting: Setting) -> Claims:
     found = Claims({}, {}, [], _YEARS.search(text.masked) if "years" in text.masked else None)
     if not text.kinds & (SUBJECT | LIFE | PAST):
         return found
-    lead_supposed = False
+    lead_supposed, listed = False, text.items > 0
     for sentence in text.sentences:
         kinds = sentence.kinds
-        leads = not sentence.item and sentence.text.endswith(":")
+        leads = listed and not sentence.item and sentence.text.endswith(":")
         if not leads and not kinds & (SUBJECT | LIFE | PAST):
             continue
         supposed = lead_supposed if sentence.item else bool(kinds & SUPPOSED)

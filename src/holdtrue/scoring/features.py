@@ -94,18 +94,19 @@ def _unreadable(reply: Reply) -> str | None:
 
 def _features(text: Text, finding: ResponseFindings, repeated: float) -> dict[str, float]:
     """The numbers, in the order of FEATURES; ``repeated`` is the share of runs said before."""
-    hedges = text.count(HEDGE)
-    everyday = text.count(EVERYDAY) + PRIOR_WORDS * PRIOR_EVERYDAY
     total = text.size + PRIOR_WORDS
+    everyday = (text.count(EVERYDAY) + PRIOR_WORDS * PRIOR_EVERYDAY) / total
+    beyond = text.size / LONG_ENOUGH - 1
+    again = (repeated - FREE_REPETITION) / (1 - FREE_REPETITION)
     return {
-        "everyday_words": min(SPEECH, everyday / total),
+        "everyday_words": everyday if everyday < SPEECH else SPEECH,
         "natural_partnership": 1.0 if finding.partnership is Naming.NATURAL else 0.0,
         "generic_plurals": (text.count(PLURAL) + PRIOR_WORDS * PRIOR_PLURAL) / total,
-        "hedged": (hedges + PRIOR_WORDS * PRIOR_HEDGED) / total,
+        "hedged": (text.count(HEDGE) + PRIOR_WORDS * PRIOR_HEDGED) / total,
         "list_lines": _list_lines(text.raw),
-        "overlong": min(1.0, max(0.0, text.size / LONG_ENOUGH - 1)),
+        "overlong": 0.0 if beyond < 0 else 1.0 if beyond > 1 else beyond,
         "clutter": _clutter(text.raw),
-        "repeated": max(0.0, (repeated - FREE_REPETITION) / (1 - FREE_REPETITION)),
+        "repeated": again if again > 0 else 0.0,
         "truncated": 1.0 if finding.truncated else 0.0,
         "generic_ai": 1.0 if finding.generic_ai else 0.0,
         "lecture": 1.0 if finding.lecture else 0.0,

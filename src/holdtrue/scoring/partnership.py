@@ -89,15 +89,16 @@ def _of_the_two(text: Text) -> list[Sentence]:
 
 def _by_class(text: Text, setting: Setting, kept: list[Sentence]) -> dict[str, float]:
     """The features that word classes tell."""
-    apart = len(kept) < len(text.sentences)
+    apart, kinds = len(kept) < len(text.sentences), text.kinds
     nouns = _count(kept, RELATION) if apart else text.count(RELATION)
     ties = _count(kept, RELATING) if apart else text.count(RELATING)
+    addressed = text.count(YOU)
     return {
-        "relation": min(nouns, 3),
+        "relation": nouns if nouns < 3 else 3,
         "relation_any": float(nouns > 0),
-        "relating": min(ties, 2),
-        "we": float(bool(text.kinds & WE) and any([item.kinds & WE for item in kept])),
-        "you": min(text.count(YOU), 4),
+        "relating": ties if ties < 2 else 2,
+        "we": float(bool(kinds & WE) and (not apart or any([item.kinds & WE for item in kept]))),
+        "you": addressed if addressed < 4 else 4,
         "prompt_we": float(bool(setting.prompt.kinds & WE)),
         "list": float(text.items >= MIN_ITEMS),
         "generic": text.generic_share,

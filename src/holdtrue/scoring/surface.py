@@ -103,4 +103,4 @@ def is_closed(response: str) -> bool:
 
 
 def clamp(value: float) -> float:
-    return min(1.0, max(0.0, value))
+    return 0.0 if value < 0 else 1.0 if value > 1 else value

@@ -332,19 +332,21 @@ def _split(lines: Sequence[_Line], marks: tuple[int, ...], ends: bytes) -> list[
 def _add(found: list[Sentence], line: _Line, marks: tuple[int, ...], stops: bytes) -> None:
     """Add the sentences of a line."""
     start, text, parts, item = line
-    size = len(parts)
     place = first = 0
-    while first < size:
-        last = stops.find(ENDS, first) + 1 or size
+    for size in map(len, stops.split(_STOP)):
+        last = first + size + 1
         said, own = parts[first:last], marks[first:last]
+        if not said:
+            break  # the line ends with a stop
         spoken = " ".join(said)
-        if not text.startswith(spoken, place):  # other blanks than one between its tokens
+        end = place + len(spoken)
+        if text[place:end] != spoken:  # other blanks than one between its tokens
             place = text.index(said[0], place)
-            spoken = text[place : _end_of(text, place, said)]
-        begin = start + place
+            end = _end_of(text, place, said)
+            spoken = text[place:end]
         kinds = reduce(or_, own)
-        found.append(Sentence(begin, begin + len(spoken), spoken, said, own, kinds, item))
-        place += len(spoken) + 1
+        found.append(Sentence(start + place, start + end, spoken, said, own, kinds, item))
+        place = end + 1
         first, item = last, False
 
 

@@ -54,15 +54,15 @@ MAX_LINE_WORDS = 14  # a line this short may be one of a list or record
 
 def judge(text: Text, stop_reason: StopReason) -> tuple[bool, list[Span]]:
     """Whether the reply was cut off, with the span of its end if so."""
-    body = text.masked.rstrip()
-    start = len(text.masked) - len(text.masked.lstrip())
-    tail = max(start, len(body) - 40)
-    if stop_reason is StopReason.LENGTH:
-        return True, [Span("truncated", tail, len(body), "the engine stopped at its limit")]
     if stop_reason is StopReason.STOP:
         return False, []
-    reason = _cut_off(text, body)
-    return (True, [Span("truncated", tail, len(body), reason)]) if reason else (False, [])
+    body = text.masked.rstrip()
+    limit = stop_reason is StopReason.LENGTH
+    reason = "the engine stopped at its limit" if limit else _cut_off(text, body)
+    if reason is None:
+        return False, []
+    start = len(text.masked) - len(text.masked.lstrip())
+    return True, [Span("truncated", max(start, len(body) - 40), len(body), reason)]
 
 
 def _cut_off(text: Text, body: str) -> str | None:
