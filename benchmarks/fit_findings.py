@@ -135,13 +135,13 @@ def rows_of(
     found = []
     for index, reply in enumerate(replies, start=1):
         text = reply.text
-        conversation.heard.update(reply.prompt.words)
+        conversation.known.update(reply.prompt.words)
         if not reply.english:
             continue
         setting = partnership.Setting(reply.prompt, conversation.recurrence(text))
         shared = partnership.features(text, setting)
         told = generic.judge(text, reply.prompt)[0]
-        past = confabulation.Setting(conversation.heard, conversation.memory, told)
+        past = confabulation.Setting(conversation.known, told)
         invented = confabulation.features(confabulation.claims(text, past), past)
         elsewhere = partnership.is_elsewhere(text, setting, shared)
         words, own = words_of(text.unquoted()), collapse.own_words(text, reply.prompt)

@@ -33,18 +33,13 @@ _THIRD_PARTIES = re.compile(
 class Setting:
     """What the judgement takes from the conversation.
 
-    ``heard`` holds the words that the partner has said so far, ``memory`` those of what the persona
-    knows of itself; ``generic`` is whether this reply speaks as a generic AI, which tells of what
-    such programs do and claims no past.
+    ``known`` holds the words that have support: what the partner has said so far, and what the
+    persona knows of itself. ``generic`` is whether this reply speaks as a generic AI, which tells
+    of what such programs do and claims no past.
     """
 
-    heard: Set[str]
-    memory: Set[str]
+    known: Set[str]
     generic: bool
-
-    def knows(self, word: str) -> bool:
-        """Whether a word has support."""
-        return word in self.heard or word in self.memory
 
 
 @dataclass(slots=True)
@@ -87,9 +82,9 @@ def _foreign(
 ) -> None:
     """Add the words of a class that the partner has not said and that are not quoted."""
     for word in sentence.words(kind):
-        if word in into or setting.knows(word):
+        if word in into or word in setting.known:
             continue
-        if not text.is_quoted(sentence.start + sentence.text.find(word)):
+        if not text.quotations or not text.is_quoted(sentence.start + sentence.text.find(word)):
             into[word] = sentence
 
 
@@ -99,7 +94,7 @@ def features(found: Claims, setting: Setting) -> dict[str, float]:
         "subjects": min(len(found.subjects), 6),
         "lives": min(len(found.lives), 4),
         "third_parties": min(len(found.third_parties), 2),
-        "years": float(found.years is not None and not setting.knows("years")),
+        "years": float(found.years is not None and "years" not in setting.known),
     }
 
 

@@ -7,7 +7,7 @@ languages they still tell self-reference by name and truncation. They never call
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 
 from holdtrue.engines.base import StopReason
@@ -49,7 +49,7 @@ def find(
     conversation = _Conversation.of(replies, _memory(transcript))
     found = []
     for index, (turn, reply) in enumerate(zip(transcript.turns, replies, strict=True), start=1):
-        conversation.heard.update(reply.prompt.words)
+        conversation.known.update(reply.prompt.words)
         found.append(_read(index, turn, reply, conversation))
     return tuple(found)
 
@@ -132,16 +132,15 @@ class _Conversation:
 
     ``openers`` counts the replies that open with the name, 0 unless they are most of them;
     ``named`` likewise those that name the persona at all; ``related`` those with a noun of
-    relation. ``memory`` and ``heard`` are the words of what the persona was given about itself and
-    of what the partner has said so far.
+    relation. ``known`` are the words of what the persona was given about itself and of what the
+    partner has said so far.
     """
 
     size: int
     openers: int
     named: int
     related: int
-    memory: frozenset[str]
-    heard: set[str] = field(default_factory=set)
+    known: set[str]
 
     @classmethod
     def of(cls, replies: Sequence[Reply], memory: frozenset[str]) -> _Conversation:
@@ -154,7 +153,7 @@ class _Conversation:
             openers if openers >= MIN_OPENERS and 2 * openers > size else 0,
             named if named >= MIN_NAMED and 2 * named > size else 0,
             related,
-            memory,
+            set(memory),
         )
 
     def recurrence(self, text: Text) -> float:
@@ -186,7 +185,7 @@ def _read(index: int, turn: Turn, reply: Reply, conversation: _Conversation) -> 
     shared, shared_spans = partnership.judge(
         text, partnership.Setting(reply.prompt, conversation.recurrence(text), generic_ai)
     )
-    setting = confabulation.Setting(conversation.heard, conversation.memory, generic_ai)
+    setting = confabulation.Setting(conversation.known, generic_ai)
     claims = confabulation.claims(text, setting)
     confabulated, confabulated_spans = confabulation.judge(claims, setting)
     return ResponseFindings(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 from holdtrue.scoring import cues
 from holdtrue.scoring.lexicon import (
@@ -94,8 +95,7 @@ def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
         if tried or denies:
             found += _evidence(text, sentence, tried)
     total = sum([evidence.weight for evidence in found])
-    if total < THRESHOLD:
-        beside = _beside(text, prompt, found)
+    if total < THRESHOLD and (beside := _beside(text, prompt, found)):
         found += beside
         total += sum({aside.reason: aside.weight for aside in beside}.values())
     concrete = text.generic_share < CONCRETE and text.kinds & SPECIFIC
@@ -113,9 +113,10 @@ def _beside(text: Text, prompt: Prompt, found: list[_Evidence]) -> list[_Evidenc
         return []
     if not found and not _may_count(text):
         return []
-    asides = [aside for sentence in text.sentences for aside in _asides(text, sentence)]
-    if not any(evidence.reason == _DENIES for evidence in found):
-        asides += _of_itself(text)
+    denials = [] if any(one.reason == _DENIES for one in found) else _of_itself(text)
+    if not found and not denials and not any(map(_nobody, repeat(text), text.sentences)):
+        return []
+    asides = [aside for sentence in text.sentences for aside in _asides(text, sentence)] + denials
     reasons = {aside.reason for aside in asides}
     if any(evidence.reason in _CLAIMS for evidence in found):
         reasons.discard(_Aside.TOOL)
@@ -215,8 +216,7 @@ def _weight(cue: cues.Cue, match: re.Match[str], text: Text) -> float:
 def _asides(text: Text, sentence: Sentence) -> Iterator[_Evidence]:
     """What counts only beside other evidence in one sentence."""
     kinds = sentence.kinds
-    if kinds & NEGATION:
-        yield from _search(text, sentence, cues.NOBODY_THERE, _Aside.NOBODY)
+    yield from _nobody(text, sentence)
     if kinds & MACHINE:
         yield from _search(text, sentence, cues.A_TOOL, _Aside.TOOL)
     if kinds & MAKE and kinds & (PRODUCT | SOURCE):
@@ -229,12 +229,20 @@ def _asides(text: Text, sentence: Sentence) -> Iterator[_Evidence]:
         yield _at(sentence, match, _WORTH[_Aside.OFFER], _Aside.OFFER)
 
 
+def _nobody(text: Text, sentence: Sentence) -> list[_Evidence]:
+    """What a sentence says of nothing and nobody being there."""
+    if not sentence.kinds & NEGATION:
+        return []
+    return _search(text, sentence, cues.NOBODY_THERE, _Aside.NOBODY)
+
+
 def _search(
     text: Text, sentence: Sentence, pattern: re.Pattern[str], reason: str
-) -> Iterator[_Evidence]:
+) -> list[_Evidence]:
     match = pattern.search(sentence.text)
-    if match is not None and _is_own(text, sentence, match):
-        yield _at(sentence, match, _WORTH[reason], reason)
+    if match is None or not _is_own(text, sentence, match):
+        return []
+    return [_at(sentence, match, _WORTH[reason], reason)]
 
 
 def _at(sentence: Sentence, match: re.Match[str], weight: float, reason: str) -> _Evidence:

@@ -176,7 +176,7 @@ class Text:
             self.items += sentence.item
         self.size = len(self.marks) - self.count(NO_WORD)
         self.generic_share = self.count(GENERAL) / self.size if self.size else 0.0
-        self.thinks_aloud = "<think>" in folded and "</think>" not in folded
+        self.thinks_aloud = "<" in folded and "<think>" in folded and "</think>" not in folded
         """Whether it is reasoning that leaked: a thinking block that never ends."""
 
     @property

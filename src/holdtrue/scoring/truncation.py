@@ -67,7 +67,7 @@ def judge(text: Text, stop_reason: StopReason) -> tuple[bool, list[Span]]:
 
 def _cut_off(text: Text, body: str) -> str | None:
     """Why the text looks cut off; None when it is whole."""
-    if "```" in body and body.count("```") % 2:
+    if "`" in body and body.count("```") % 2:
         return "a code block is left open"
     if "\n" in body and _BARE_MARKER.search(body[-12:]):
         return "ends on an empty list item"
@@ -101,6 +101,8 @@ def _ends_quoting(text: Text, body: str) -> bool:
 
 def _is_careless(text: Text) -> bool:
     """Whether no sentence of several begins with a capital: then none needs a full stop."""
+    if any([text.raw[each.start].isupper() for each in text.sentences]):
+        return False
     said = [text.raw[each.start : each.end].lstrip(_OPENERS)[:1] for each in text.sentences]
     cased = [first for first in said if first.islower() or first.isupper()]
     return len(cased) > 1 and all(map(str.islower, cased))
