@@ -6,7 +6,6 @@ It finds places and says nothing of what they do in the sentence; that is ``self
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -177,9 +176,7 @@ def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str])
     """
     own = persona.names
     names = (*own, *_without_titles(own), *_given(persona, prompts))
-    found = _compile(names, persona.expansion)
-    openings = _openings(responses)
-    return replace(found, openings=openings) if openings else found
+    return _with_openings(names, persona.expansion, _openings(responses))
 
 
 @lru_cache(maxsize=256)
@@ -221,10 +218,18 @@ def _openings(responses: Iterable[str]) -> frozenset[str]:
     found = [match[1] for response in responses if (match := _opening(response))]
     if len(found) < MIN_OPENINGS:
         return frozenset()
-    often = [name for name, count in Counter(found).items() if count >= MIN_OPENINGS]
+    often = {name for name in found if found.count(name) >= MIN_OPENINGS}
     return frozenset(
         [name for name in often if name.lower() not in _NOT_NAMES and not name.endswith("ed")]
     )
+
+
+@lru_cache(maxsize=256)
+def _with_openings(
+    names: tuple[str, ...], expansion: str | None, openings: frozenset[str]
+) -> Names:
+    found = _compile(names, expansion)
+    return replace(found, openings=openings) if openings else found
 
 
 @lru_cache(maxsize=256)
