@@ -28,7 +28,7 @@ def is_other_script(text: Text) -> bool:
     if text.folded.isascii():
         return False
     beyond_ascii = len(text.folded.encode(errors="replace")) - len(text.folded)
-    if beyond_ascii < OTHER_SCRIPT * sum(map(len, text.tokens)):
-        return False  # bytes beyond one a character are at least as many as other letters
+    if beyond_ascii < OTHER_SCRIPT * len(text.tokens):
+        return False  # there are no more other letters than bytes beyond one a character
     others = len(_OTHER_LETTER.findall(text.folded))
     return others > 0 and others >= OTHER_SCRIPT * len("".join(text.folded.split()))

@@ -198,9 +198,10 @@ def _answers_with_name(text: Text, mention: Mention, prompt: str) -> bool:
     """Whether an early sentence begins with the bare name because somebody asked who, or to say
     who "me" was."""
     sentence = text.sentence_at(mention.start)
-    begins = _FIRST_OF_ALL.fullmatch(text.masked, sentence.start, mention.start) is not None
     early = sentence.start <= text.sentences[:FIRST_SENTENCES][-1].start
-    if not (begins and early and mention.exact):
+    if not (early and mention.exact):
+        return False
+    if not _FIRST_OF_ALL.fullmatch(text.masked, sentence.start, mention.start):
         return False
     after = text.masked[mention.end : mention.end + WINDOW]
     if after[:1] not in ",.!—" and not _SUFFICES.match(after):
@@ -233,11 +234,11 @@ def _part(text: Text, mention: Mention, *, speaks: bool, common: bool) -> Part:
         others = _SIBLING_AFTER.match(after) or _CAPITAL_AFTER.match(raw_after)
         itself = _COPULA.search(before) and not others
         return Part.COPULA if itself or SELF_COPULA.search(before) else Part.OTHER
-    if _CAPACITY.search(before):
-        return Part.CAPACITY
-    if _LISTED.search(before):
-        return Part.COPULA
     role = _AS.search(before)
+    if (role or "of" in before) and _CAPACITY.search(before):
+        return Part.CAPACITY
+    if role and _LISTED.search(before):
+        return Part.COPULA
     if role and not _AS_THEY_DO.match(after):
         opens = mention.start - sentence.start <= OPENS_WITHIN or not before[: role.start()].strip()
         return Part.OPENER if opens else Part.ROLE
