@@ -6,6 +6,7 @@ It finds places and says nothing of what they do in the sentence; that is ``self
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -218,7 +219,7 @@ def _openings(responses: Iterable[str]) -> frozenset[str]:
     found = [match[1] for response in responses if (match := _opening(response))]
     if len(found) < MIN_OPENINGS:
         return frozenset()
-    often = {name for name in found if found.count(name) >= MIN_OPENINGS}
+    often = [name for name, count in Counter(found).items() if count >= MIN_OPENINGS]
     return frozenset(
         [name for name in often if name.lower() not in _NOT_NAMES and not name.endswith("ed")]
     )
