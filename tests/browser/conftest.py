@@ -86,6 +86,18 @@ class Page:
 
         ActionChains(self.driver).move_by_offset(pixels, 0).perform()
 
+    def leave(self) -> None:
+        """Move the pointer to the top of the page, where nothing is told."""
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).move_to_element(self.one(".brand")).perform()
+
+    def press_escape(self) -> None:
+        from selenium.webdriver import ActionChains
+        from selenium.webdriver.common.keys import Keys
+
+        ActionChains(self.driver).send_keys(Keys.ESCAPE).perform()
+
     def text(self, selector: str) -> str:
         return str(self.js("return arguments[0].textContent", self.one(selector)))
 

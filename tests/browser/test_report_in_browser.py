@@ -93,55 +93,49 @@ def test_a_span_marks_the_words_that_the_finding_rests_on(page: Any, report: Pat
     assert marked == "SAGE 🧭"
 
 
-def test_reasons_are_told_on_hover_and_on_focus(page: Any, report: Path) -> None:
-    from selenium.webdriver import ActionChains
+MARK = "mark[data-reason]"
+TOLD = "return !document.getElementById('tip').hidden"
+SILENT = "return document.getElementById('tip').hidden"
 
+
+@pytest.fixture
+def marked(page: Any, report: Path) -> Any:
+    """The report with its marked replies shown, and no reason told yet."""
     page.open(report)
     page.click(CHIP)
-    mark = page.one("mark[data-reason]")
-    assert not page.one("#tip").is_displayed()
-    page.hover("mark[data-reason]", "return !document.getElementById('tip').hidden")
-    assert page.text("#tip") == mark.get_attribute("data-reason")
-    ActionChains(page.driver).move_to_element(page.one(".brand")).perform()
-    page.until("return document.getElementById('tip').hidden")
-    page.js("arguments[0].focus({preventScroll: true})", mark)
-    page.until("return !document.getElementById('tip').hidden")
+    assert page.js(SILENT)
+    return page
+
+
+def test_reasons_are_told_on_hover_and_on_focus(marked: Any) -> None:
+    mark = marked.one(MARK)
+    marked.hover(MARK, TOLD)
+    assert marked.text("#tip") == mark.get_attribute("data-reason")
+    marked.leave()
+    marked.until(SILENT)
+    marked.js("arguments[0].focus({preventScroll: true})", mark)
+    marked.until(TOLD)
     assert mark.get_attribute("aria-describedby") == "tip"
-    from selenium.webdriver.common.keys import Keys
-
-    mark.send_keys(Keys.ESCAPE)
-    page.until("return document.getElementById('tip').hidden")
+    marked.press_escape()
+    marked.until(SILENT)
 
 
-def test_a_reason_comes_back_after_the_page_moved_under_the_pointer(
-    page: Any, report: Path
-) -> None:
-    page.open(report)
-    page.click(CHIP)
-    told = "return !document.getElementById('tip').hidden"
-    page.hover("mark[data-reason]", told)
-    page.js("scrollBy(0, 2)")
-    page.until("return document.getElementById('tip').hidden")
-    page.nudge(2)
-    page.until(told)
+def test_a_reason_comes_back_after_the_page_moved_under_the_pointer(marked: Any) -> None:
+    marked.hover(MARK, TOLD)
+    marked.js("scrollBy(0, 2)")
+    marked.until(SILENT)
+    marked.nudge(2)
+    marked.until(TOLD)
 
 
-def test_a_reason_closed_with_escape_stays_closed_while_the_pointer_stays(
-    page: Any, report: Path
-) -> None:
-    from selenium.webdriver import ActionChains
-    from selenium.webdriver.common.keys import Keys
-
-    page.open(report)
-    page.click(CHIP)
-    told = "return !document.getElementById('tip').hidden"
-    page.hover("mark[data-reason]", told)
-    ActionChains(page.driver).send_keys(Keys.ESCAPE).perform()
-    page.until("return document.getElementById('tip').hidden")
-    page.nudge(2)
-    assert not page.js(told)
-    ActionChains(page.driver).move_to_element(page.one(".brand")).perform()
-    page.hover("mark[data-reason]", told)
+def test_a_reason_closed_with_escape_stays_closed_while_the_pointer_stays(marked: Any) -> None:
+    marked.hover(MARK, TOLD)
+    marked.press_escape()
+    marked.until(SILENT)
+    marked.nudge(2)
+    assert not marked.js(TOLD)
+    marked.leave()
+    marked.hover(MARK, TOLD)
 
 
 def _mechanical(record: RunRecord) -> int:
