@@ -84,7 +84,7 @@ def _foreign(
     for word in sentence.words(kind):
         if word in into or word in setting.known:
             continue
-        if not text.quotations or not text.is_quoted(sentence.start + sentence.text.find(word)):
+        if not text.is_quoted(sentence.start + sentence.text.find(word)):
             into[word] = sentence
 
 

@@ -17,6 +17,7 @@ from holdtrue.scoring.findings import Reply
 from holdtrue.scoring.lexicon import EVERYDAY, HEDGE, PLURAL
 from holdtrue.scoring.measures import Naming, ResponseFindings
 from holdtrue.scoring.repetition import Recurrence
+from holdtrue.scoring.surface import clamp
 from holdtrue.scoring.text import Text
 
 
@@ -96,7 +97,6 @@ def _features(text: Text, finding: ResponseFindings, repeated: float) -> dict[st
     """The numbers, in the order of FEATURES; ``repeated`` is the share of runs said before."""
     total = text.size + PRIOR_WORDS
     everyday = (text.count(EVERYDAY) + PRIOR_WORDS * PRIOR_EVERYDAY) / total
-    beyond = text.size / LONG_ENOUGH - 1
     again = (repeated - FREE_REPETITION) / (1 - FREE_REPETITION)
     return {
         "everyday_words": everyday if everyday < SPEECH else SPEECH,
@@ -104,7 +104,7 @@ def _features(text: Text, finding: ResponseFindings, repeated: float) -> dict[st
         "generic_plurals": (text.count(PLURAL) + PRIOR_WORDS * PRIOR_PLURAL) / total,
         "hedged": (text.count(HEDGE) + PRIOR_WORDS * PRIOR_HEDGED) / total,
         "list_lines": _list_lines(text.raw),
-        "overlong": 0.0 if beyond < 0 else 1.0 if beyond > 1 else beyond,
+        "overlong": clamp(text.size / LONG_ENOUGH - 1),
         "clutter": _clutter(text.raw),
         "repeated": again if again > 0 else 0.0,
         "truncated": 1.0 if finding.truncated else 0.0,

@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
 
 from holdtrue.scoring import cues
 from holdtrue.scoring.lexicon import (
@@ -114,7 +113,7 @@ def _beside(text: Text, prompt: Prompt, found: list[_Evidence]) -> list[_Evidenc
     if not found and not _may_count(text):
         return []
     denials = [] if any(one.reason == _DENIES for one in found) else _of_itself(text)
-    if not found and not denials and not any(map(_nobody, repeat(text), text.sentences)):
+    if not found and not denials and not any([_nobody(text, one) for one in text.sentences]):
         return []
     asides = [aside for sentence in text.sentences for aside in _asides(text, sentence)] + denials
     reasons = {aside.reason for aside in asides}

@@ -177,7 +177,9 @@ def names_of(persona: Persona, prompts: Sequence[str], responses: Sequence[str])
     """
     own = persona.names
     names = (*own, *_without_titles(own), *_given(persona, prompts))
-    return _with_openings(names, persona.expansion, _openings(responses))
+    found = _compile(names, persona.expansion)
+    openings = _openings(responses)
+    return replace(found, openings=openings) if openings else found
 
 
 @lru_cache(maxsize=256)
@@ -223,14 +225,6 @@ def _openings(responses: Iterable[str]) -> frozenset[str]:
     return frozenset(
         [name for name in often if name.lower() not in _NOT_NAMES and not name.endswith("ed")]
     )
-
-
-@lru_cache(maxsize=256)
-def _with_openings(
-    names: tuple[str, ...], expansion: str | None, openings: frozenset[str]
-) -> Names:
-    found = _compile(names, expansion)
-    return replace(found, openings=openings) if openings else found
 
 
 @lru_cache(maxsize=256)

@@ -119,8 +119,9 @@ function setUpTip() {
   const forget = () => { told = null; hide(); };
   const show = (event) => {
     const target = event.target.closest?.("mark[data-reason]");
-    if (!target) { if (event.type === "mousemove") forget(); return; }
-    if (event.type === "mousemove" && target === told) return;
+    const pointed = event.type !== "focusin";
+    if (!target) { if (pointed) forget(); return; }
+    if (pointed && target === told) return;
     told = target;
     tip.replaceChildren(...shown(target.dataset.reason));
     tip.hidden = false;
@@ -129,7 +130,8 @@ function setUpTip() {
     tip.style.left = `${Math.max(8, Math.min(box.left, innerWidth - width - 8))}px`;
     tip.style.top = `${box.top - height - 8 > 0 ? box.top - height - 8 : box.bottom + 8}px`;
   };
-  document.addEventListener("mousemove", show);  // not mouseover: none comes where the page stops under the pointer
+  document.addEventListener("mouseover", show);
+  document.addEventListener("mousemove", show);  // no mouseover comes for the mark that stays under the pointer
   document.addEventListener("focusin", show);
   document.addEventListener("focusout", forget);
   document.addEventListener("scroll", forget, { passive: true });
