@@ -123,6 +123,19 @@ def test_word_classes_are_found_with_marks_at_the_word_and_forgotten_in_bounds()
     assert long not in table
 
 
+@given(
+    st.sampled_from(["reeds", "partnership", "could", "i", "dr", "12", "état", "governance", "²"]),
+    st.text(alphabet=".,;:!?…\"'()[]*_-–—~@", max_size=4),
+    st.text(alphabet=".,;:!?…\"'()[]*_-–—~@", max_size=4),
+)
+def test_a_word_is_the_same_with_marks_at_it(word: str, before: str, after: str) -> None:
+    table = lexicon.tokens()
+    table.pop(f"{before}{word}{after}", None)
+    bare, marked = table[word], table[f"{before}{word}{after}"]
+    assert marked[:-1] == bare[:-1]
+    assert words_of(f"{before}{word}{after}") == [word]
+
+
 @given(st.text(alphabet="Iweyou reeds partnership 12 could the \n.-—", max_size=200))
 def test_a_texts_counts_are_those_of_its_tokens(raw: str) -> None:
     text = Text(raw, fold(raw))

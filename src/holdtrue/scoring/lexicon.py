@@ -119,6 +119,8 @@ _END = re.compile(r"[.!?…][.!?…\"')\]*_]*\Z")
 _ABBREVIATIONS = frozenset(
     ["mr", "mrs", "ms", "dr", "st", "no", "vs", "etc", "capt", "prof", "approx", "e.g", "i.e"]
 )
+_MARKS = ".,;:!?…\"'()[]*_-–—"
+"""What may stand at a word; a word within it is the same word."""
 LONGEST_ABBREVIATION = 6
 SHORTEST_PLURAL = 5
 _NOT_PLURAL = ("ss", "us", "is", "'s")
@@ -193,6 +195,18 @@ class Tokens(dict[str, Token]):
         return sum([self._packed.get(word, 0) for word in words])
 
     def __missing__(self, token: str) -> Token:
+        bare = token.strip(_MARKS)
+        if bare.isalnum() and bare != token:
+            known = Token(*self[bare][:-1], _ending(token))
+        else:
+            known = self._find(token)
+        if len(token) <= _LONGEST_KEPT:
+            if len(self) >= _KEPT:
+                self.clear()
+            self[token] = known
+        return known
+
+    def _find(self, token: str) -> Token:
         words = [NAME_MARK if word[0] == NAME_MARK else word for word in _WORD.findall(token)]
         found = (SEVERAL if len(words) > 1 else 0) if words else NO_WORD
         for word in words:
@@ -202,14 +216,14 @@ class Tokens(dict[str, Token]):
                 found |= PLURAL
         if found & (GENERIC | ABSTRACT):
             found |= GENERAL
-        counts = sum(1 << place for kind, place in COUNTED.items() if found & kind)
-        counts += self.packed(words)
-        known = Token(found, sys.intern(" ".join(words)), counts, _ending(token))
-        if len(token) <= _LONGEST_KEPT:
-            if len(self) >= _KEPT:
-                self.clear()
-            self[token] = known
-        return known
+        counts = _counted(found) + self.packed(words)
+        return Token(found, sys.intern(" ".join(words)), counts, _ending(token))
+
+
+@lru_cache(maxsize=4096)
+def _counted(classes: int) -> int:
+    """The packed count of one word of some classes."""
+    return sum([1 << place for kind, place in COUNTED.items() if classes & kind])
 
 
 def _pack(weights: Sequence[float]) -> int:
