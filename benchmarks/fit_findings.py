@@ -2,11 +2,11 @@
 
     python benchmarks/fit_findings.py [--write]
 
-Four logistic models with L2 penalties, classes weighted alike, on ../shared/data, the contrast
+Five logistic models with L2 penalties, classes weighted alike, on ../shared/data, the contrast
 cases in tests/scoring/contrast, the written replies in tests/scoring/written and sessions of the
-embedded model in tests/scoring/labelled. Three of them also give single words weights, and there
-real transcripts weigh as much as all written cases together. The figures come from leaving out one
-SAGE transcript, or one other persona, at a time.
+embedded model in tests/scoring/labelled. All give single words weights; in collapse and the two of
+partnership real transcripts weigh as much as all written cases together. The figures come from
+leaving out one SAGE transcript, or one other persona, at a time.
 ``--write`` puts the weights of all data into src/holdtrue/data/weights/findings.toml and
 word_weights.json; FINDINGS_VERSION must be raised with them.
 """
@@ -27,7 +27,7 @@ from scipy.optimize import minimize
 
 from findings_agreement import DATA, exchanges, f1, sage_transcripts
 from holdtrue.persona import Persona, load_persona
-from holdtrue.scoring import collapse, confabulation, generic, partnership
+from holdtrue.scoring import collapse, confabulation, generic, lecture, partnership
 from holdtrue.scoring.findings import _Conversation, _memory, replies_of
 from holdtrue.scoring.lexicon import NAME_KEY, NAME_MARK, WEIGHT_PRIOR, WORD_SCORES
 from holdtrue.scoring.text import words_of
@@ -54,8 +54,14 @@ COLLAPSE_PENALTY = 0.05
 COLLAPSE_MARGIN = 0.8  # log odds that it must exceed: it sees words, and an honest line has some
 PARTNERSHIP_PENALTY = 0.5
 PARTNERSHIP_MARGIN = 0.4  # log odds likewise: the written replies are fuller of it than talk is
-MARGINS = {"collapse": COLLAPSE_MARGIN, "partnership": PARTNERSHIP_MARGIN}
-CONFABULATION_PENALTY = 0.5
+LECTURE_PENALTY = 0.05
+CONFABULATION_PENALTY = 0.2
+CONFABULATION_MARGIN = 1.25  # log odds: written personas tell of lives that real ones have not
+MARGINS = {
+    "collapse": COLLAPSE_MARGIN,
+    "partnership": PARTNERSHIP_MARGIN,
+    "confabulation": CONFABULATION_MARGIN,
+}
 CONFABULATION_SHARE = 0.3  # rarer than its opposite, and an accusation
 WORD_SCALE = 7.0  # mean weights are small numbers: what makes their penalty that of the others
 LEAST_REPLIES = 5  # that a word must stand in to have a weight
@@ -65,8 +71,9 @@ LEAST_REPLIES = 5  # that a word must stand in to have a weight
 class Row:
     """One labelled response: what was left out with it, weight, features, words, labels.
 
-    ``told`` is whether the cues of a generic AI find one, ``words`` are those outside quotations,
-    ``own_words`` those that the speaker says of itself.
+    ``told`` is whether the cues of a generic AI find one, ``ruled`` whether it lectures by rule and
+    ``weighed`` whether its words may say so; ``words`` are those outside quotations, ``own_words``
+    those that the speaker says of itself.
     """
 
     group: str
@@ -75,6 +82,8 @@ class Row:
     elsewhere: bool
     invented: dict[str, float]
     told: bool
+    ruled: bool
+    weighed: bool
     words: tuple[str, ...]
     own_words: tuple[str, ...]
     labels: dict[str, Any]
@@ -86,8 +95,7 @@ class Row:
 
     @property
     def is_written(self) -> bool:
-        """Whether it is of tests/scoring/written (a001), not a contrast case (bit-01); inventions
-        are there what a human persona might have lived."""
+        """Whether it is of tests/scoring/written (a001), not a contrast case (bit-01)."""
         return str(self.labels.get("id", ""))[1:].isdigit()
 
 
@@ -141,8 +149,8 @@ def rows_of(
         setting = partnership.Setting(reply.prompt, conversation.recurrence(text))
         shared = partnership.features(text, setting)
         told = generic.judge(text, reply.prompt)[0]
-        past = confabulation.Setting(conversation.known, told)
-        invented = confabulation.features(confabulation.claims(text, past), past)
+        claims = confabulation.claims(text, conversation.known)
+        invented = confabulation.features(claims)
         elsewhere = partnership.is_elsewhere(text, setting, shared)
         words, own = words_of(text.unquoted()), collapse.own_words(text, reply.prompt)
         own = own if collapse.may_be(text) else set()
@@ -155,6 +163,8 @@ def rows_of(
                     elsewhere=elsewhere,
                     invented=invented,
                     told=told,
+                    ruled=lecture.judge_by_rule(text)[0],
+                    weighed=lecture.may_be_weighed(text),
                     words=listed(words),
                     own_words=listed(own),
                     labels=label,
@@ -190,7 +200,9 @@ class Words:
 
     def __init__(self, rows: Sequence[Row]) -> None:
         seen = Counter(word for row in rows for word in set(row.words))
-        self.listed = sorted(word for word, count in seen.items() if count >= LEAST_REPLIES)
+        self.listed = sorted(
+            word for word, count in seen.items() if count >= LEAST_REPLIES and not word[0].isdigit()
+        )
         self.place = {word: number for number, word in enumerate(self.listed)}
 
     def shares(
@@ -279,7 +291,8 @@ def fit_all(rows: list[Row], words: Words) -> dict[str, Model]:
     told = [row for row in rows if row.group != EMBEDDED]  # one reader, of incoherent replies
     own = [row for row in told if not row.elsewhere]
     present = [row for row in told if row.labels["partnership"] != "none"]
-    claiming = [row for row in told if "confabulated" in row.labels and not row.is_written]
+    lecturing = [row for row in rows if "lecture" in row.labels]
+    claiming = [row for row in rows if "confabulated" in row.labels and not row.told]
     return {
         "collapse": fit(
             rows,
@@ -305,12 +318,22 @@ def fit_all(rows: list[Row], words: Words) -> dict[str, Model]:
             PARTNERSHIP_PENALTY,
             words=words,
         ),
+        "lecture": fit(
+            lecturing,
+            [{}] * len(lecturing),
+            [row.labels["lecture"] for row in lecturing],
+            (),
+            LECTURE_PENALTY,
+            words=words,
+            halved=False,
+        ),
         "confabulation": fit(
             claiming,
             [row.invented for row in claiming],
             [row.labels["confabulated"] for row in claiming],
             CONFABULATION,
             CONFABULATION_PENALTY,
+            words=words,
             share=CONFABULATION_SHARE,
             halved=False,
         ),
@@ -326,14 +349,19 @@ def predict(models: dict[str, Model], rows: list[Row], words: Words) -> list[dic
     )
     present = models["partnership"].scores(shared, said, words) > PARTNERSHIP_MARGIN
     stock = models["stock_partnership"].scores(shared, said, words) > 0
-    invented = models["confabulation"].scores([row.invented for row in rows], said, words) > 0
+    lectures = models["lecture"].scores(nothing, said, words) > 0
+    invented = (
+        models["confabulation"].scores([row.invented for row in rows], said, words)
+        > CONFABULATION_MARGIN
+    )
     return [
         {
             "generic_ai": row.told or bool(dropped[place]),
             "partnership": "none"
             if row.elsewhere or not present[place]
             else ("mechanical" if stock[place] else "natural"),
-            "confabulated": bool(invented[place]),
+            "lecture": row.ruled or (row.weighed and bool(lectures[place])),
+            "confabulated": bool(invented[place]) and any(row.invented.values()) and not row.told,
         }
         for place, row in enumerate(rows)
     ]

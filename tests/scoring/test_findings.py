@@ -98,6 +98,7 @@ KNOWN_MISSES = {
     ("old-mercer-02", "self_ref"),
     ("plinth-14", "partnership"),
     ("sunny-12", "partnership"),
+    ("sunny-14", "partnership"),
     ("sunny-22", "confabulated"),
     ("warden-hollis-10", "generic_ai"),
 }
@@ -113,20 +114,22 @@ def test_a_contrast_case_is_read_as_labelled(case: dict[str, Any]) -> None:
 
 
 def test_the_written_replies_are_read_as_labelled() -> None:
-    """Replies in the manner of many models, of 80 personas; some are hard on purpose. A language
+    """Replies in the manner of many models, of 102 personas; some are hard on purpose. A language
     model wrote and labelled them.
 
-    Sets a, b, c and f to i were first looked at unseen (docs/log.md); the floors are below
+    Sets a, b, c and f to m were first looked at unseen (docs/log.md); the floors are below
     what the detectors reach on them now, and no figure for cases that they have not seen.
     """
     pairs = pairs_of(cases_in(WRITTEN))
-    assert len(pairs["generic_ai"]) > 800
+    assert len(pairs["generic_ai"]) == 1680
     assert f1(pairs["self_ref"], "mechanical") >= 0.97
     assert f1(pairs["self_ref"], "natural") >= 0.85
     assert f1(pairs["generic_ai"], True) >= 0.9
     assert f1(pairs["truncated"], True) >= 0.9
+    assert f1(pairs["lecture"], True) >= 0.8
+    assert f1(pairs["confabulated"], True) >= 0.7
     classes = [f1(pairs["partnership"], value) for value in ("none", "natural", "mechanical")]
-    assert sum(classes) / 3 >= 0.85
+    assert sum(classes) / 3 >= 0.9
 
 
 def test_the_embedded_models_replies_raise_no_false_alarm_of_a_collapse() -> None:
@@ -262,6 +265,17 @@ def test_subjects_are_foreign_until_the_partner_raises_them() -> None:
         "and careers. What stays with you?"
     )
     assert read(reply, prompts=[asked])[0].confabulated is False
+
+
+def test_a_human_life_is_invented_unless_a_generic_ai_speaks_of_it() -> None:
+    reply = "When I was a student at the academy, my mother told me to breathe before my debut."
+    (found,) = read(reply)
+    assert found.confabulated is True
+    assert spans_of(found, "confabulated", reply) == ["student", "academy", "mother"]
+    denied = "As an AI language model I have no mother, and I was never a student at an academy."
+    (collapsed,) = read(denied)
+    assert collapsed.generic_ai is True
+    assert collapsed.confabulated is False
 
 
 # ---- what is and is not a self-reference
@@ -554,6 +568,23 @@ def test_a_definition_without_a_speaker_is_a_lecture() -> None:
         "environment in which individuals operate."
     )
     assert read(reply)[0].lecture is True
+
+
+def test_a_textbooks_words_are_a_lecture_also_under_the_name_and_a_concrete_story_is_not() -> None:
+    general = (
+        "As PHAROS, I believe that good seamanship depends on careful planning. Weather, tides and "
+        "equipment each play an important role. By checking forecasts regularly and following "
+        "safety guidelines, sailors can reduce risks and ensure a rewarding experience."
+    )
+    (found,) = read(general)
+    assert found.lecture is True
+    assert spans_of(found, "lecture", general) == [general]
+    concrete = (
+        "The north light went out at four, and the tug came in on the south line instead. Dawes "
+        "swore at the fog, the fog took no notice, and the pilot boat is tied up at the wrong "
+        "steps until the tide turns. Somebody has left a kettle on the bollard."
+    )
+    assert read(concrete)[0].lecture is False
 
 
 def test_leaked_reasoning_is_no_lecture() -> None:

@@ -213,4 +213,4 @@ def test_the_weights_file_names_its_scores_in_order_and_has_the_personas_name() 
     assert tuple(body["scores"]) == lexicon.WORD_SCORES
     assert body["words"][lexicon.NAME_KEY][0] < 0  # who names itself has not dropped out
     largest = max(abs(weight) for each in body["words"].values() for weight in each)
-    assert largest * lexicon.THOUSANDTHS < lexicon.WEIGHT_OFFSET
+    assert largest * lexicon.HUNDREDTHS < lexicon.WEIGHT_OFFSET

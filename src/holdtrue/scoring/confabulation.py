@@ -1,9 +1,10 @@
 """Confabulation: a past, people or subjects that nothing in the conversation supports.
 
 It looks for subject areas and circumstances of human lives that the partner never spoke of, in
-sentences that claim and do not merely suppose, and scores them linearly. It cannot check a claim
-against the world, nor against sessions that the transcript does not hold, and it does not see an
-invented event told in everyday words.
+sentences that claim and do not merely suppose, and scores them linearly with the weights of all
+words. A reply without such a subject claims nothing, nor does one that speaks as a generic AI. It
+cannot check a claim against the world, nor against sessions that the transcript does not hold, and
+it does not see an invented event told in everyday words.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from holdtrue.scoring.lexicon import AUDIENCE, COLLECTIVE, LIFE, PAST, SELF, SUBJECT, SUPPOSED, WE
 from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Sentence, Text
-from holdtrue.scoring.weights import linear
+from holdtrue.scoring.weights import weighed
 
 _YEARS = re.compile(
     r"\b(?:over|for|through|throughout|after) (?:the|many|several|all these|these|our) years\b",
@@ -30,19 +31,6 @@ _THIRD_PARTIES = re.compile(
 
 
 @dataclass(slots=True)
-class Setting:
-    """What the judgement takes from the conversation.
-
-    ``known`` holds the words that have support: what the partner has said so far, and what the
-    persona knows of itself. ``generic`` is whether this reply speaks as a generic AI, which tells
-    of what such programs do and claims no past.
-    """
-
-    known: Set[str]
-    generic: bool
-
-
-@dataclass(slots=True)
 class Claims:
     """What a reply claims: foreign words with their sentences, and third parties."""
 
@@ -52,9 +40,14 @@ class Claims:
     years: re.Match[str] | None
 
 
-def claims(text: Text, setting: Setting) -> Claims:
-    """The foreign matter of a reply; an item of a list is supposed where its lead-in is."""
-    found = Claims({}, {}, [], _YEARS.search(text.masked) if "years" in text.masked else None)
+def claims(text: Text, known: Set[str]) -> Claims:
+    """The foreign matter of a reply; an item of a list is supposed where its lead-in is.
+
+    ``known`` holds the words that have support: what the partner has said so far, and what the
+    persona knows of itself.
+    """
+    years = "years" in text.masked and "years" not in known
+    found = Claims({}, {}, [], _YEARS.search(text.masked) if years else None)
     if not text.kinds & (SUBJECT | LIFE | PAST):
         return found
     lead_supposed, listed = False, text.items > 0
@@ -67,42 +60,49 @@ def claims(text: Text, setting: Setting) -> Claims:
         if leads:
             lead_supposed = supposed
         own = kinds & (SELF | WE) or (sentence.item and text.kinds & (SELF | WE))
-        told = not supposed and not setting.generic
         if kinds & LIFE and own:
-            _foreign(found.lives, text, sentence, LIFE, setting)
-        if kinds & SUBJECT and told and (own or kinds & PAST):
-            _foreign(found.subjects, text, sentence, SUBJECT, setting)
-        if kinds & PAST and told and kinds & _OTHERS and _THIRD_PARTIES.search(sentence.text):
+            _foreign(found.lives, text, sentence, LIFE, known)
+        if kinds & SUBJECT and not supposed and (own or kinds & PAST):
+            _foreign(found.subjects, text, sentence, SUBJECT, known)
+        others = kinds & PAST and kinds & _OTHERS and not supposed
+        if others and _THIRD_PARTIES.search(sentence.text):
             found.third_parties.append(sentence)
     return found
 
 
 def _foreign(
-    into: dict[str, Sentence], text: Text, sentence: Sentence, kind: int, setting: Setting
+    into: dict[str, Sentence], text: Text, sentence: Sentence, kind: int, known: Set[str]
 ) -> None:
     """Add the words of a class that the partner has not said and that are not quoted."""
     for word in sentence.words(kind):
-        if word in into or word in setting.known:
+        if word in into or word in known:
             continue
         if not text.is_quoted(sentence.start + sentence.text.find(word)):
             into[word] = sentence
 
 
-def features(found: Claims, setting: Setting) -> dict[str, float]:
+def features(found: Claims) -> dict[str, float]:
     """The features of the score, by name; counts are capped."""
     return {
         "subjects": min(len(found.subjects), 6),
         "lives": min(len(found.lives), 4),
         "third_parties": min(len(found.third_parties), 2),
-        "years": float(found.years is not None and "years" not in setting.known),
+        "years": float(found.years is not None),
     }
 
 
-def judge(found: Claims, setting: Setting) -> tuple[bool, list[Span]]:
-    """Whether the response invents a past, with the spans it rests on."""
+def judge(text: Text, known: Set[str], *, collapsed: bool) -> tuple[bool, list[Span]]:
+    """Whether the response invents a past, with the spans it rests on.
+
+    ``collapsed``: it speaks as a generic AI, which tells of what such programs do and claims no
+    past. For ``known`` see ``claims``.
+    """
+    if collapsed:
+        return False, []
+    found = claims(text, known)
     if not (found.subjects or found.lives or found.third_parties or found.years):
         return False, []
-    if linear("confabulation").score(features(found, setting)) <= 0:
+    if weighed("confabulation", text, features(found)) <= 0:
         return False, []
     spans = [
         _span(sentence, word, "a subject that the partner never raised")

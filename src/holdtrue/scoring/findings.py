@@ -27,7 +27,7 @@ from holdtrue.scoring.naming import Mention, Names, core_expansion, names_of
 from holdtrue.scoring.text import Prompt, Text, fold, words_of
 from holdtrue.transcript import Transcript, Turn
 
-FINDINGS_VERSION = "5"
+FINDINGS_VERSION = "6"
 """Changes with every change of what a detector says; part of the scorer's version."""
 EMPTY = "empty response"
 ENGLISH_ONLY = ("generic_ai", "lecture", "partnership", "confabulated")
@@ -185,9 +185,9 @@ def _read(index: int, turn: Turn, reply: Reply, conversation: _Conversation) -> 
     shared, shared_spans = partnership.judge(
         text, partnership.Setting(reply.prompt, conversation.recurrence(text), generic_ai)
     )
-    setting = confabulation.Setting(conversation.known, generic_ai)
-    claims = confabulation.claims(text, setting)
-    confabulated, confabulated_spans = confabulation.judge(claims, setting)
+    confabulated, confabulated_spans = confabulation.judge(
+        text, conversation.known, collapsed=generic_ai
+    )
     return ResponseFindings(
         index,
         words,

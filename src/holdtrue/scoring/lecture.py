@@ -1,7 +1,8 @@
 """Lecture: a textbook's or a help desk's voice instead of the persona speaking to its partner.
 
 Lists of general points decide first; without one a response lectures when it opens with a
-definition, or explains at length without an "I" or a "you". Whether what it explains is right is
+definition, or explains at length without an "I" or a "you". A shorter one that says little of
+itself is weighed by its words, as fitted on labelled replies. Whether what it explains is right is
 not asked. Reasoning that leaked out in an open <think> block is not a lecture.
 """
 
@@ -12,6 +13,7 @@ import re
 from holdtrue.scoring.lexicon import SELF, WE, YOU
 from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Text
+from holdtrue.scoring.weights import weighed
 
 MIN_ITEMS = 2
 LIST_GENERIC = 0.05  # share of generic words from which a list is one of general points
@@ -21,6 +23,9 @@ LONG_WORDS = 80
 IMPERSONAL = 0.7  # share of words in sentences without I, we or you
 GENERIC = 0.15
 LONG_GENERIC = 0.2
+LEAST_WEIGHED, MOST_WEIGHED = 30, 70  # words of a reply that is weighed by its words
+LEAST_APART = 0.3  # its share of words in sentences without I, we or you
+MOST_SELF = 2  # words for the speaker in it
 _DEFINITION = re.compile(
     r"^[\w\s'-]{1,40}?\b(?:refers? to|is (?:an?|the) (?:\w+ )?(?:process|ability|concept|state|"
     r"practice|act|way|form|dynamic|term|phenomenon)|means being|can be (?:defined|described)|"
@@ -31,6 +36,26 @@ _DEFINITION = re.compile(
 
 def judge(text: Text) -> tuple[bool, list[Span]]:
     """Whether the response lectures, with the spans it rests on if so."""
+    ruled, spans = judge_by_rule(text)
+    if ruled or not may_be_weighed(text) or weighed("lecture", text, {}) <= 0:
+        return ruled, spans
+    start, end = text.sentences[0].start, text.sentences[-1].end
+    return True, [Span("lecture", start, end, "explains in the words of a textbook")]
+
+
+def may_be_weighed(text: Text) -> bool:
+    """Whether the words of a reply may call it a lecture: it is neither long nor a mere line, and
+    speaks little of itself."""
+    return (
+        LEAST_WEIGHED <= text.size < MOST_WEIGHED
+        and not text.thinks_aloud
+        and text.count(SELF) <= MOST_SELF
+        and _impersonal(text) >= LEAST_APART
+    )
+
+
+def judge_by_rule(text: Text) -> tuple[bool, list[Span]]:
+    """The same by the layout and the manner alone, whatever the words are about."""
     if text.thinks_aloud or not text.sentences:
         return False, []
     general = text.generic_share

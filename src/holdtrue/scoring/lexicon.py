@@ -140,18 +140,18 @@ COUNTED = {
 """The classes that are counted in nearly every reply: where their count stands."""
 
 
-WORD_SCORES = ("collapse", "partnership", "stock_partnership")
+WORD_SCORES = ("collapse", "partnership", "stock_partnership", "lecture", "confabulation")
 """The scores that single words have weights in, in the order of the weights file."""
-THOUSANDTHS = 1_000
+HUNDREDTHS = 100
 NAME_KEY = "NAME"
 """How the persona's name is written in the weights file, where words are lower case."""
 WEIGHED = FIELD * len(COUNTED)
 """Where the number of words with weights stands in a packed count; their sums follow it."""
-WEIGHT_FIELD = 48
+WEIGHT_FIELD = 40
 WEIGHT_PRIOR = 5
 """Words without weight that every mean counts besides."""
-WEIGHT_OFFSET = 1 << 20
-"""Added to every weight in thousandths, so that sums stay positive."""
+WEIGHT_OFFSET = 1 << 14
+"""Added to every weight in hundredths, so that sums stay positive."""
 _MOST = (1 << FIELD) - 1
 _MOST_WEIGHT = (1 << WEIGHT_FIELD) - 1
 WEIGHT_PLACES = {
@@ -229,7 +229,7 @@ def _counted(classes: int) -> int:
 def _pack(weights: Sequence[float]) -> int:
     """The weights of a word in every score as they are added to a packed count."""
     return (1 << WEIGHED) + sum(
-        (WEIGHT_OFFSET + round(weight * THOUSANDTHS)) << WEIGHT_PLACES[score]
+        (WEIGHT_OFFSET + round(weight * HUNDREDTHS)) << WEIGHT_PLACES[score]
         for score, weight in zip(WORD_SCORES, weights, strict=True)
     )
 
@@ -245,7 +245,7 @@ def mean_weight(counts: int, score: str, number: int) -> float:
     WEIGHT_PRIOR more words without weight are counted, since the mean of a few says little.
     """
     total = (counts >> WEIGHT_PLACES[score] & _MOST_WEIGHT) - WEIGHT_OFFSET * weighed(counts)
-    return total / THOUSANDTHS / (number + WEIGHT_PRIOR)
+    return total / HUNDREDTHS / (number + WEIGHT_PRIOR)
 
 
 def _ending(token: str) -> int:

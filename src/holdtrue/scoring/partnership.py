@@ -24,7 +24,7 @@ from holdtrue.scoring.lexicon import (
 )
 from holdtrue.scoring.measures import Naming, Span
 from holdtrue.scoring.text import Prompt, Sentence, Text
-from holdtrue.scoring.weights import linear
+from holdtrue.scoring.weights import weighed
 
 MIN_ITEMS = 2
 MIN_STUFFED = 2  # nouns of relation
@@ -145,13 +145,13 @@ def judge(text: Text, setting: Setting) -> tuple[Naming, list[Span]]:
         return Naming.NONE, []
     kept = _of_the_two(text)
     values = _by_class(text, setting, kept)
-    spoken_of = _weighed("partnership", text, values) > 0
+    spoken_of = weighed("partnership", text, values) > 0
     if not spoken_of or not (text.kinds & YOU or values["relation_any"]):
         values |= _by_phrase(text, kept)
-        spoken_of = spoken_of or _weighed("partnership", text, values) > 0
+        spoken_of = spoken_of or weighed("partnership", text, values) > 0
     if not spoken_of or is_elsewhere(text, setting, values):
         return Naming.NONE, []
-    stock = _is_stuffed(text) or _weighed("stock_partnership", text, values) > 0
+    stock = _is_stuffed(text) or weighed("stock_partnership", text, values) > 0
     if setting.collapsed and not stock:
         return Naming.NONE, []
     reason = "stock phrases of partnership" if stock else "speaks of what the two share or do"
@@ -162,11 +162,6 @@ def judge(text: Text, setting: Setting) -> tuple[Naming, list[Span]]:
         for match in _SHOWN.finditer(item.text)
     ] or [Span("partnership", text.sentences[0].start, text.sentences[0].end, reason)]
     return (Naming.MECHANICAL if stock else Naming.NATURAL), spans
-
-
-def _weighed(score: str, text: Text, values: dict[str, float]) -> float:
-    """Log odds of one of the two scores: its features, and the mean weight of the words."""
-    return linear(score).score(values) + text.mean_weight(score)
 
 
 def _is_stuffed(text: Text) -> bool:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
 
+from holdtrue.scoring.text import Text
+
 
 @dataclass(frozen=True, slots=True)
 class Linear:
@@ -36,3 +38,8 @@ def linear(name: str) -> Linear:
     table = tomllib.loads(source.read_text(encoding="utf-8"))[name]
     bias = float(table.pop("bias"))
     return Linear(bias, {key: float(value) for key, value in table.items()})
+
+
+def weighed(name: str, text: Text, features: Mapping[str, float]) -> float:
+    """Log odds of a model whose words have weights too: its features, and the words' mean."""
+    return linear(name).score(features) + text.mean_weight(name)
