@@ -2,11 +2,12 @@
 
     python benchmarks/fit_findings.py [--write]
 
-Five logistic models with L2 penalties, classes weighted alike, on ../shared/data, the contrast
-cases in tests/scoring/contrast, the written replies in tests/scoring/written and sessions of the
-embedded model in tests/scoring/labelled. All give single words weights; in collapse and the two of
-partnership real transcripts weigh as much as all written cases together. The figures come from
-leaving out one SAGE transcript, or one other persona, at a time.
+Five logistic models with L2 penalties, classes weighted alike (but for confabulation), on
+../shared/data, the contrast cases in tests/scoring/contrast and the written replies in
+tests/scoring/written, for collapse also on sessions of the embedded model in
+tests/scoring/labelled. All give single words weights; in collapse and the two of partnership real
+transcripts weigh as much as all written cases together. The figures come from leaving out one SAGE
+transcript, or one other persona, at a time.
 ``--write`` puts the weights of all data into src/holdtrue/data/weights/findings.toml and
 word_weights.json; FINDINGS_VERSION must be raised with them.
 """
@@ -95,7 +96,8 @@ class Row:
 
     @property
     def is_written(self) -> bool:
-        """Whether it is of tests/scoring/written (a001), not a contrast case (bit-01)."""
+        """Whether its id is a set's letter and a number, as in tests/scoring/written (a001) and the
+        reference exchanges (p001), and not a contrast case's (bit-01)."""
         return str(self.labels.get("id", ""))[1:].isdigit()
 
 
@@ -205,17 +207,12 @@ class Words:
         )
         self.place = {word: number for number, word in enumerate(self.listed)}
 
-    def shares(
-        self, replies: Sequence[Sequence[str]], wholes: Sequence[Sequence[str]] | None = None
-    ) -> sparse.csr_matrix:
-        """Shares (replies x words) of the words that have weights, times WORD_SCALE.
-
-        ``wholes`` are what the words of each reply are counted against, by default themselves.
-        """
+    def shares(self, replies: Sequence[Sequence[str]]) -> sparse.csr_matrix:
+        """Shares (replies x words) of the words that have weights, times WORD_SCALE."""
         values, places, ends = [], [], [0]
-        for words, whole in zip(replies, wholes or replies, strict=True):
+        for words in replies:
             counts = Counter(self.place[word] for word in words if word in self.place)
-            total = sum([word in self.place for word in whole])
+            total = counts.total()
             values += [WORD_SCALE * count / (total + WEIGHT_PRIOR) for count in counts.values()]
             places += counts
             ends.append(len(places))
@@ -235,10 +232,9 @@ class Model:
         features: Sequence[dict[str, float]],
         replies: Sequence[Sequence[str]],
         words: Words,
-        wholes: Sequence[Sequence[str]] | None = None,
     ) -> np.ndarray:
         told = [sum(w * values[name] for name, w in self.features.items()) for values in features]
-        said = words.shares(replies, wholes) @ self.words / WORD_SCALE if len(self.words) else 0.0
+        said = words.shares(replies) @ self.words / WORD_SCALE
         return self.bias + np.array(told) + said
 
 
@@ -249,7 +245,7 @@ def fit(
     names: Sequence[str],
     penalty: float,
     *,
-    words: Words | None = None,
+    words: Words,
     share: float = 0.5,
     halved: bool = True,
 ) -> Model:
@@ -267,9 +263,8 @@ def fit(
         w[t == value] *= len(t) * part / (t == value).sum()
     x = np.array([[row[name] for name in names] for row in features]).reshape(len(rows), len(names))
     mean, scale = x.mean(axis=0), x.std(axis=0) + 1e-9
-    z = sparse.csr_matrix(np.c_[np.ones(len(x)), (x - mean) / scale])
-    if words:
-        z = sparse.hstack([z, words.shares([row.words for row in rows])]).tocsr()
+    own = sparse.csr_matrix(np.c_[np.ones(len(x)), (x - mean) / scale])
+    z = sparse.hstack([own, words.shares([row.words for row in rows])]).tocsr()
 
     def loss(beta: np.ndarray) -> tuple[float, np.ndarray]:
         margin = z @ beta
@@ -291,8 +286,9 @@ def fit_all(rows: list[Row], words: Words) -> dict[str, Model]:
     told = [row for row in rows if row.group != EMBEDDED]  # one reader, of incoherent replies
     own = [row for row in told if not row.elsewhere]
     present = [row for row in told if row.labels["partnership"] != "none"]
-    lecturing = [row for row in rows if "lecture" in row.labels]
-    claiming = [row for row in rows if "confabulated" in row.labels and not row.told]
+    lecturing = [row for row in told if "lecture" in row.labels]
+    # Only what cues tell of a collapse is known here.
+    claiming = [row for row in told if "confabulated" in row.labels and not row.told]
     return {
         "collapse": fit(
             rows,
@@ -354,17 +350,22 @@ def predict(models: dict[str, Model], rows: list[Row], words: Words) -> list[dic
         models["confabulation"].scores([row.invented for row in rows], said, words)
         > CONFABULATION_MARGIN
     )
-    return [
-        {
-            "generic_ai": row.told or bool(dropped[place]),
-            "partnership": "none"
-            if row.elsewhere or not present[place]
-            else ("mechanical" if stock[place] else "natural"),
-            "lecture": row.ruled or (row.weighed and bool(lectures[place])),
-            "confabulated": bool(invented[place]) and any(row.invented.values()) and not row.told,
-        }
-        for place, row in enumerate(rows)
-    ]
+    found = []
+    for place, row in enumerate(rows):
+        collapsed = row.told or bool(dropped[place])
+        found.append(
+            {
+                "generic_ai": collapsed,
+                "partnership": "none"
+                if row.elsewhere or not present[place]
+                else ("mechanical" if stock[place] else "natural"),
+                "lecture": row.ruled or (row.weighed and bool(lectures[place])),
+                "confabulated": bool(invented[place])
+                and any(row.invented.values())
+                and not collapsed,
+            }
+        )
+    return found
 
 
 def left_out(rows: list[Row]) -> None:

@@ -99,7 +99,6 @@ KNOWN_MISSES = {
     ("plinth-14", "partnership"),
     ("sunny-12", "partnership"),
     ("sunny-14", "partnership"),
-    ("sunny-22", "confabulated"),
     ("warden-hollis-10", "generic_ai"),
 }
 
@@ -265,6 +264,24 @@ def test_subjects_are_foreign_until_the_partner_raises_them() -> None:
         "and careers. What stays with you?"
     )
     assert read(reply, prompts=[asked])[0].confabulated is False
+
+
+def test_a_life_that_the_partner_spoke_of_or_that_is_only_supposed_is_not_invented() -> None:
+    reply = "My mother told me that the boat was late, and my brother said it was early."
+    (told,) = read(reply)
+    assert told.confabulated is True
+    prompt = "What of your mother's boat, and your brother's?"
+    assert read(reply, prompts=[prompt])[0].confabulated is False
+    supposed = "I could have a mother, and perhaps I might have had a brother or a cousin."
+    assert read(supposed)[0].confabulated is False
+
+
+def test_a_foreign_word_is_found_as_a_word_and_not_inside_another() -> None:
+    reply = "At that moment I knew why: my mom had called, my dad too, and my cousin was married."
+    (found,) = read(reply)
+    assert spans_of(found, "confabulated", reply)[0] == "mom"
+    first = next(span for span in found.spans if span.measure == "confabulated")
+    assert first.start == reply.index("mom had")
 
 
 def test_a_human_life_is_invented_unless_a_generic_ai_speaks_of_it() -> None:
@@ -585,6 +602,15 @@ def test_a_textbooks_words_are_a_lecture_also_under_the_name_and_a_concrete_stor
         "steps until the tide turns. Somebody has left a kettle on the bollard."
     )
     assert read(concrete)[0].lecture is False
+
+
+def test_lines_without_words_make_no_lecture_of_what_is_said_to_somebody() -> None:
+    said = (
+        "You should know that you can improve several important skills, and you may include "
+        "regular practice, since you know that knowledge may help you reach each of the goals "
+        "that you have set for you."
+    )
+    assert read(said)[0].lecture is read(said + "\n---" * 20)[0].lecture is False
 
 
 def test_leaked_reasoning_is_no_lecture() -> None:

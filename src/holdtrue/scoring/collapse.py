@@ -1,9 +1,9 @@
 """Collapse in everyday words: a reply that no cue of ``generic`` gives away, weighed as a whole.
 
-Every common word has a weight, fitted on labelled replies: words that assistants use of themselves
-count for a collapse, the persona's name, "we" and words of a world of its own against it. The score
-is their mean. It reads no sentence: a persona that denies something in an assistant's words may
-look like one that has dropped out.
+Every common word but numerals has a weight, fitted on labelled replies: words that assistants use
+of themselves count for a collapse, the persona's name, "we" and words of a world of its own against
+it. The score is their mean. It reads no sentence: a persona that denies something in an assistant's
+words may look like one that has dropped out.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
 """Confabulation: a past, people or subjects that nothing in the conversation supports.
 
 It looks for subject areas and circumstances of human lives that the partner never spoke of, in
-sentences that claim and do not merely suppose, and scores them linearly with the weights of all
-words. A reply without such a subject claims nothing, nor does one that speaks as a generic AI. It
-cannot check a claim against the world, nor against sessions that the transcript does not hold, and
-it does not see an invented event told in everyday words.
+sentences that claim and do not merely suppose, for people outside the conversation and for years
+that nobody mentioned, and scores them linearly with the weights of all words. A reply without any
+of these claims nothing, nor does one that speaks as a generic AI. It cannot check a claim against
+the world, nor against sessions that the transcript does not hold, and it does not see an invented
+event told in everyday words.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from holdtrue.scoring.lexicon import AUDIENCE, COLLECTIVE, LIFE, PAST, SELF, SUBJECT, SUPPOSED, WE
 from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Sentence, Text
-from holdtrue.scoring.weights import weighed
+from holdtrue.scoring.weights import log_odds
 
 _YEARS = re.compile(
     r"\b(?:over|for|through|throughout|after) (?:the|many|several|all these|these|our) years\b",
@@ -60,12 +61,13 @@ def claims(text: Text, known: Set[str]) -> Claims:
         if leads:
             lead_supposed = supposed
         own = kinds & (SELF | WE) or (sentence.item and text.kinds & (SELF | WE))
-        if kinds & LIFE and own:
+        if kinds & LIFE and own and not supposed:
             _foreign(found.lives, text, sentence, LIFE, known)
         if kinds & SUBJECT and not supposed and (own or kinds & PAST):
             _foreign(found.subjects, text, sentence, SUBJECT, known)
         others = kinds & PAST and kinds & _OTHERS and not supposed
-        if others and _THIRD_PARTIES.search(sentence.text):
+        third = _THIRD_PARTIES.search(sentence.text) if others else None
+        if third and third[0].split()[-1] not in known:
             found.third_parties.append(sentence)
     return found
 
@@ -75,10 +77,16 @@ def _foreign(
 ) -> None:
     """Add the words of a class that the partner has not said and that are not quoted."""
     for word in sentence.words(kind):
-        if word in into or word in known:
+        if word in into or word in known or f"{word}'s" in known:
             continue
-        if not text.is_quoted(sentence.start + sentence.text.find(word)):
+        if not (text.quotations and text.is_quoted(_place(sentence, word))):
             into[word] = sentence
+
+
+def _place(sentence: Sentence, word: str) -> int:
+    """Where a word of a sentence stands in the text, and not those letters in another."""
+    match = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", sentence.text)
+    return sentence.start + (match.start() if match else 0)
 
 
 def features(found: Claims) -> dict[str, float]:
@@ -102,7 +110,7 @@ def judge(text: Text, known: Set[str], *, collapsed: bool) -> tuple[bool, list[S
     found = claims(text, known)
     if not (found.subjects or found.lives or found.third_parties or found.years):
         return False, []
-    if weighed("confabulation", text, features(found)) <= 0:
+    if log_odds("confabulation", text, features(found)) <= 0:
         return False, []
     spans = [
         _span(sentence, word, "a subject that the partner never raised")
@@ -122,6 +130,5 @@ def judge(text: Text, known: Set[str], *, collapsed: bool) -> tuple[bool, list[S
 
 
 def _span(sentence: Sentence, word: str, reason: str) -> Span:
-    place = sentence.text.find(word)
-    start = sentence.start + max(place, 0)
+    start = _place(sentence, word)
     return Span("confabulated", start, start + len(word), reason)

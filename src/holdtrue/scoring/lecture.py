@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 
-from holdtrue.scoring.lexicon import SELF, WE, YOU
+from holdtrue.scoring.lexicon import NO_WORD, SELF, WE, YOU
 from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Text
-from holdtrue.scoring.weights import weighed
+from holdtrue.scoring.weights import log_odds
 
 MIN_ITEMS = 2
 LIST_GENERIC = 0.05  # share of generic words from which a list is one of general points
@@ -37,7 +37,7 @@ _DEFINITION = re.compile(
 def judge(text: Text) -> tuple[bool, list[Span]]:
     """Whether the response lectures, with the spans it rests on if so."""
     ruled, spans = judge_by_rule(text)
-    if ruled or not may_be_weighed(text) or weighed("lecture", text, {}) <= 0:
+    if ruled or not may_be_weighed(text) or log_odds("lecture", text, {}) <= 0:
         return ruled, spans
     start, end = text.sentences[0].start, text.sentences[-1].end
     return True, [Span("lecture", start, end, "explains in the words of a textbook")]
@@ -81,5 +81,6 @@ def judge_by_rule(text: Text) -> tuple[bool, list[Span]]:
 
 def _impersonal(text: Text) -> float:
     """Share of words (0 to 1) in sentences without I, we or you."""
-    apart = sum(len(item.marks) for item in text.sentences if not item.kinds & (SELF | YOU | WE))
-    return apart / text.size if text.size else 0.0
+    apart = [item for item in text.sentences if not item.kinds & (SELF | YOU | WE)]
+    words = sum([len([1 for mark in item.marks if not mark & NO_WORD]) for item in apart])
+    return words / text.size if text.size else 0.0

@@ -222,7 +222,7 @@ class Tokens(dict[str, Token]):
 
 @lru_cache(maxsize=4096)
 def _counted(classes: int) -> int:
-    """The packed count of one word of some classes."""
+    """The packed count of one token of some classes."""
     return sum([1 << place for kind, place in COUNTED.items() if classes & kind])
 
 

@@ -24,7 +24,7 @@ from holdtrue.scoring.lexicon import (
 )
 from holdtrue.scoring.measures import Naming, Span
 from holdtrue.scoring.text import Prompt, Sentence, Text
-from holdtrue.scoring.weights import weighed
+from holdtrue.scoring.weights import log_odds
 
 MIN_ITEMS = 2
 MIN_STUFFED = 2  # nouns of relation
@@ -145,13 +145,13 @@ def judge(text: Text, setting: Setting) -> tuple[Naming, list[Span]]:
         return Naming.NONE, []
     kept = _of_the_two(text)
     values = _by_class(text, setting, kept)
-    spoken_of = weighed("partnership", text, values) > 0
+    spoken_of = log_odds("partnership", text, values) > 0
     if not spoken_of or not (text.kinds & YOU or values["relation_any"]):
         values |= _by_phrase(text, kept)
-        spoken_of = spoken_of or weighed("partnership", text, values) > 0
+        spoken_of = spoken_of or log_odds("partnership", text, values) > 0
     if not spoken_of or is_elsewhere(text, setting, values):
         return Naming.NONE, []
-    stock = _is_stuffed(text) or weighed("stock_partnership", text, values) > 0
+    stock = _is_stuffed(text) or log_odds("stock_partnership", text, values) > 0
     if setting.collapsed and not stock:
         return Naming.NONE, []
     reason = "stock phrases of partnership" if stock else "speaks of what the two share or do"

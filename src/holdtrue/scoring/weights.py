@@ -40,6 +40,6 @@ def linear(name: str) -> Linear:
     return Linear(bias, {key: float(value) for key, value in table.items()})
 
 
-def weighed(name: str, text: Text, features: Mapping[str, float]) -> float:
+def log_odds(name: str, text: Text, features: Mapping[str, float]) -> float:
     """Log odds of a model whose words have weights too: its features, and the words' mean."""
     return linear(name).score(features) + text.mean_weight(name)
