@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Set
 from dataclasses import dataclass
+from functools import lru_cache
 
 from holdtrue.scoring.lexicon import AUDIENCE, COLLECTIVE, LIFE, PAST, SELF, SUBJECT, SUPPOSED, WE
 from holdtrue.scoring.measures import Span
@@ -85,8 +86,15 @@ def _foreign(
 
 def _place(sentence: Sentence, word: str) -> int:
     """Where a word of a sentence stands in the text, and not those letters in another."""
-    match = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", sentence.text)
+    match = _word(word).search(sentence.text)
     return sentence.start + (match.start() if match else 0)
+
+
+@lru_cache(maxsize=1024)
+def _word(word: str) -> re.Pattern[str]:
+    # The word comes before the boundary, so that the search can skip to it.
+    said = re.escape(word)
+    return re.compile(rf"{said}(?<!\w{said})(?!\w)")
 
 
 def features(found: Claims) -> dict[str, float]:
