@@ -283,12 +283,12 @@ def fit(
 
 
 def fit_all(rows: list[Row], words: Words) -> dict[str, Model]:
-    told = [row for row in rows if row.group != EMBEDDED]  # one reader, of incoherent replies
-    own = [row for row in told if not row.elsewhere]
-    present = [row for row in told if row.labels["partnership"] != "none"]
-    lecturing = [row for row in told if "lecture" in row.labels]
+    kept = [row for row in rows if row.group != EMBEDDED]  # one reader, of incoherent replies
+    own = [row for row in kept if not row.elsewhere]
+    present = [row for row in kept if row.labels["partnership"] != "none"]
+    lecturing = [row for row in kept if "lecture" in row.labels]
     # Only what cues tell of a collapse is known here.
-    claiming = [row for row in told if "confabulated" in row.labels and not row.told]
+    claiming = [row for row in kept if "confabulated" in row.labels and not row.told]
     return {
         "collapse": fit(
             rows,

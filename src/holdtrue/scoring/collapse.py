@@ -20,7 +20,7 @@ from holdtrue.scoring.lexicon import (
 )
 from holdtrue.scoring.measures import Span
 from holdtrue.scoring.text import Prompt, Text, words_of
-from holdtrue.scoring.weights import linear
+from holdtrue.scoring.weights import linear, log_odds
 
 SCORE = "collapse"
 TELLING = MACHINE | ASSISTANT_TALK
@@ -65,12 +65,10 @@ def judge(text: Text, prompt: Prompt) -> tuple[bool, list[Span]]:
     """
     if not may_be(text):
         return False, []
-    bias, counts = linear(SCORE).bias, text.own_counts
-    number = weighed(counts)
-    if bias + mean_weight(counts, SCORE, number) <= 0:
+    if log_odds(SCORE, text, {}) <= 0:
         return False, []
     own = tokens().packed(own_words(text, prompt))
-    if bias + mean_weight(own, SCORE, number) <= 0:
+    if linear(SCORE).bias + mean_weight(own, SCORE, weighed(text.own_counts)) <= 0:
         return False, []
     start, end = text.sentences[0].start, text.sentences[-1].end
     return True, [Span("generic_ai", start, end, "speaks in the words of a generic AI throughout")]

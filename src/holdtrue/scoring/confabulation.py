@@ -61,12 +61,14 @@ def claims(text: Text, known: Set[str]) -> Claims:
         supposed = lead_supposed if sentence.item else bool(kinds & SUPPOSED)
         if leads:
             lead_supposed = supposed
+        if supposed:
+            continue
         own = kinds & (SELF | WE) or (sentence.item and text.kinds & (SELF | WE))
-        if kinds & LIFE and own and not supposed:
+        if kinds & LIFE and own:
             _foreign(found.lives, text, sentence, LIFE, known)
-        if kinds & SUBJECT and not supposed and (own or kinds & PAST):
+        if kinds & SUBJECT and (own or kinds & PAST):
             _foreign(found.subjects, text, sentence, SUBJECT, known)
-        others = kinds & PAST and kinds & _OTHERS and not supposed
+        others = kinds & PAST and kinds & _OTHERS
         third = _THIRD_PARTIES.search(sentence.text) if others else None
         if third and third[0].split()[-1] not in known:
             found.third_parties.append(sentence)

@@ -12,7 +12,7 @@ import re
 
 from holdtrue.scoring.lexicon import NO_WORD, SELF, WE, YOU
 from holdtrue.scoring.measures import Span
-from holdtrue.scoring.text import Text
+from holdtrue.scoring.text import Text, count_in
 from holdtrue.scoring.weights import log_odds
 
 MIN_ITEMS = 2
@@ -82,5 +82,5 @@ def judge_by_rule(text: Text) -> tuple[bool, list[Span]]:
 def _impersonal(text: Text) -> float:
     """Share of words (0 to 1) in sentences without I, we or you."""
     apart = [item for item in text.sentences if not item.kinds & (SELF | YOU | WE)]
-    words = sum([len([1 for mark in item.marks if not mark & NO_WORD]) for item in apart])
+    words = sum([len(item.marks) for item in apart]) - count_in(apart, NO_WORD)
     return words / text.size if text.size else 0.0

@@ -9,7 +9,6 @@ the relationship is true.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from holdtrue.scoring.lexicon import (
@@ -23,7 +22,7 @@ from holdtrue.scoring.lexicon import (
     YOU,
 )
 from holdtrue.scoring.measures import Naming, Span
-from holdtrue.scoring.text import Prompt, Sentence, Text
+from holdtrue.scoring.text import Prompt, Sentence, Text, count_in
 from holdtrue.scoring.weights import log_odds
 
 MIN_ITEMS = 2
@@ -90,8 +89,8 @@ def _of_the_two(text: Text) -> list[Sentence]:
 def _by_class(text: Text, setting: Setting, kept: list[Sentence]) -> dict[str, float]:
     """The features that word classes tell."""
     apart, kinds = len(kept) < len(text.sentences), text.kinds
-    nouns = _count(kept, RELATION) if apart else text.count(RELATION)
-    ties = _count(kept, RELATING) if apart else text.count(RELATING)
+    nouns = count_in(kept, RELATION) if apart else text.count(RELATION)
+    ties = count_in(kept, RELATING) if apart else text.count(RELATING)
     addressed = text.count(YOU)
     return {
         "relation": nouns if nouns < 3 else 3,
@@ -112,17 +111,10 @@ def _by_phrase(text: Text, kept: list[Sentence]) -> dict[str, float]:
     close = [item for item in kept if item.kinds & (WE | YOU)] if kinds & (WE | STOCK) else []
     ours = sum([len(_OURS.findall(item.text)) for item in close if "our " in item.text])
     return {
-        "stock": min(_count(close, STOCK), 4) if kinds & STOCK else 0,
+        "stock": min(count_in(close, STOCK), 4) if kinds & STOCK else 0,
         "ours": min(ours, 2),
         "pair": min(_pairs(kept), 2),
     }
-
-
-def _count(sentences: Sequence[Sentence], kind: int) -> int:
-    """Words of a class in some sentences."""
-    return sum(
-        [len([1 for mark in item.marks if mark & kind]) for item in sentences if item.kinds & kind]
-    )
 
 
 def _pairs(sentences: list[Sentence]) -> int:

@@ -109,6 +109,13 @@ class Sentence:
         ]
 
 
+def count_in(sentences: Sequence[Sentence], kind: int) -> int:
+    """Words of a class in some sentences; of NO_WORD, the tokens without a word."""
+    return sum(
+        [len([1 for mark in item.marks if mark & kind]) for item in sentences if item.kinds & kind]
+    )
+
+
 class Prompt:
     """What the partner said, folded, as the detectors need it; the persona's names are hidden."""
 
